@@ -1,0 +1,1 @@
+"""Pure data: distributions, packages, paths, versions, keys. Nothing here decides or touches a host."""

@@ -1,0 +1,342 @@
+"""KNOW: the frozen record of one host, as the probe read it.
+
+`None` in any field means *unknown* (the probe could not tell); it never means "no". Tuples are sorted unless a
+field says otherwise. Versions are strings as the host writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NVIDIA_VENDOR = 0x10DE
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """`/etc/os-release` (source: os-release(5))."""
+
+    id: str | None = None
+    version: str | None = None
+    codename: str | None = None
+    like: tuple[str, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class KernelModule:
+    """A kernel module file, e.g. `nvidia-current.ko.xz`: `stem` is `nvidia-current`, `version` comes from modinfo."""
+
+    stem: str
+    path: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class Initramfs:
+    """One boot image. `nouveau`: the module is inside. `blocked`: a modprobe.d file that blocks it is inside."""
+
+    path: str
+    readable: bool | None = None
+    nouveau: bool | None = None
+    blocked: bool | None = None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """An installed kernel. `headers`: its build folder resolves to a Makefile."""
+
+    release: str
+    image: bool | None = None
+    headers: bool | None = None
+    nvidia_modules: tuple[KernelModule, ...] = ()
+    initramfs: Initramfs | None = None
+
+    @property
+    def nvidia_version(self) -> str | None:
+        """Version of the core NVIDIA module on disk. Debian names its file `nvidia-current` and the like."""
+        core = [m for m in self.nvidia_modules if is_core_module(m.stem)]
+        return core[0].version if core else None
+
+
+def is_core_module(stem: str) -> bool:
+    """True for `nvidia`, `nvidia-current`, `nvidia-tesla-535-current`, `nvidia-current-open`; not for -uvm, -drm ..."""
+    name = stem.replace("_", "-")
+    if name != "nvidia" and not name.startswith("nvidia-"):
+        return False
+    return not name.endswith(("-uvm", "-drm", "-modeset", "-peermem", "-fs", "-vgpu-vfio"))
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told."""
+
+    running: str | None = None
+    default: str | None = None
+    installed: tuple[Kernel, ...] = ()
+
+    def get(self, release: str | None) -> Kernel | None:
+        """The installed kernel of that release, or None."""
+        return next((k for k in self.installed if k.release == release), None)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What kind of machine this is. `container` is "" outside containers; `immutable` is "" on ordinary systems."""
+
+    system: str | None = None
+    architecture: str | None = None
+    virtualisation: str | None = None
+    container: str | None = None
+    wsl: bool | None = None
+    immutable: str | None = None
+    efi: bool | None = None
+    secure_boot: bool | None = None
+    lockdown: str | None = None
+    cgroup: int | None = None
+    init: str | None = None
+    overlayfs: bool | None = None
+
+
+@dataclass(frozen=True)
+class Boot:
+    """Identity of this boot and what asks for another. `clock` is seconds since 1970 when the probe ran."""
+
+    boot_id: str | None = None
+    uptime: float | None = None
+    reboot_flags: tuple[str, ...] = ()
+    clock: float | None = None
+    clock_synchronised: bool | None = None
+
+
+@dataclass(frozen=True)
+class PciDevice:
+    """One NVIDIA function from sysfs. `class_code` has 24 bits, e.g. 0x030200. `driver` is "" when none is bound."""
+
+    address: str
+    vendor: int
+    device: int
+    class_code: int
+    subsystem_vendor: int = 0
+    subsystem_device: int = 0
+    driver: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.vendor:04x}:{self.device:04x}"
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.vendor == NVIDIA_VENDOR and self.class_code >> 16 == 0x03
+
+    @property
+    def is_nvswitch(self) -> bool:
+        """NVSwitch up to generation 3: class 0680 (source: NVIDIA open-gpu-kernel-modules, linux_nvswitch.c)."""
+        return self.vendor == NVIDIA_VENDOR and self.class_code >> 8 == 0x0680
+
+
+@dataclass(frozen=True)
+class Nouveau:
+    """`blockers`: modprobe.d files on disk that block nouveau. `cmdline`: blocked on the kernel command line."""
+
+    loaded: bool | None = None
+    blockers: tuple[str, ...] = ()
+    cmdline: bool | None = None
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
+
+    path: str
+    mount: str | None = None
+    free_bytes: int | None = None
+    free_inodes: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Package:
+    """An installed (or half-installed) package. `status` is dpkg's three letters, or "ii " for rpm and pacman."""
+
+    name: str
+    version: str
+    status: str = "ii "
+    architecture: str = ""
+
+    @property
+    def installed(self) -> bool:
+        return len(self.status) > 1 and self.status[1] == "i"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A package manager's lock that a process holds now."""
+
+    path: str
+    pid: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A small text file, whole. `content` is None when it could not be read or is not text."""
+
+    path: str
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The package database as far as a GPU host is concerned.
+
+    `installed` holds packages whose names concern GPU, CUDA, containers, kernels and building; `candidates` maps a
+    name to the version that the host's own index would install now ("" when the index does not know the name).
+    `origins` maps an installed package to the repository lines that offer its version (empty: none does).
+    """
+
+    manager: str | None = None
+    healthy: bool | None = None
+    problems: tuple[str, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    installed: Mapping[str, Package] = field(default_factory=dict)
+    candidates: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: tuple[str, ...] = ()
+    sources: tuple[TextFile, ...] = ()
+
+    def version(self, name: str) -> str | None:
+        """Version of a package that is fully installed, else None."""
+        package = self.installed.get(name)
+        return package.version if package and package.installed else None
+
+
+@dataclass(frozen=True)
+class DkmsEntry:
+    """One line of `dkms status`. `kernel` is "" for state "added"."""
+
+    module: str
+    version: str
+    kernel: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that holds a device file. `user` and `command` as ps would print them."""
+
+    pid: int
+    user: str | None
+    command: str | None
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
+
+    "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
+    files that no package owns; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
+    """
+
+    loaded: str | None = None
+    loaded_flavour: str | None = None
+    user_space: str | None = None
+    runfile: str | None = None
+    unowned: tuple[str, ...] = ()
+    dkms: tuple[DkmsEntry, ...] = ()
+    device_nodes: tuple[str, ...] = ()
+    holders: tuple[Process, ...] = ()
+
+
+@dataclass(frozen=True)
+class CudaToolkit:
+    """A CUDA toolkit: folder and version ("12.4") as its nvcc says."""
+
+    path: str
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Docker client, engine and configuration.
+
+    `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
+    `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
+    `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
+    """
+
+    client: str | None = None
+    engine: str | None = None
+    engine_error: str = ""
+    impostor: str | None = None
+    runtimes: tuple[str, ...] = ()
+    default_runtime: str | None = None
+    cgroup_driver: str | None = None
+    running: int | None = None
+    live_restore: bool | None = None
+    compose: str | None = None
+    compose_v1: str | None = None
+    daemon_json: TextFile | None = None
+    daemon_json_exists: bool | None = None
+
+
+@dataclass(frozen=True)
+class ContainerToolkit:
+    """NVIDIA Container Toolkit: version ("" when absent), runtime binary, CDI spec files with their sha256."""
+
+    version: str | None = None
+    runtime: str | None = None
+    cdi_specs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file that this toolkit owns. `sha256` is "" when it does not exist. `mode` is octal text such as "644"."""
+
+    path: str
+    sha256: str
+    mode: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A systemd unit: `load` "loaded|not-found", `active` "active|inactive|failed", `enabled` as is-enabled says."""
+
+    name: str
+    load: str = ""
+    active: str = ""
+    enabled: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Everything the toolkit knows of one host. `unknown` names the subjects that could not be read, and why."""
+
+    distribution: Distribution = Distribution()
+    kernels: Kernels = Kernels()
+    platform: Platform = Platform()
+    boot: Boot = Boot()
+    pci: tuple[PciDevice, ...] | None = None
+    nouveau: Nouveau = Nouveau()
+    filesystems: tuple[Filesystem, ...] = ()
+    packages: Packages = Packages()
+    driver: Driver = Driver()
+    cuda: tuple[CudaToolkit, ...] | None = None
+    docker: Docker = Docker()
+    toolkit: ContainerToolkit = ContainerToolkit()
+    files: Mapping[str, FileState] = field(default_factory=dict)
+    units: Mapping[str, UnitState] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def gpus(self) -> tuple[PciDevice, ...]:
+        return tuple(d for d in self.pci or () if d.is_gpu)
+
+    @property
+    def nvswitches(self) -> tuple[PciDevice, ...]:
+        return tuple(d for d in self.pci or () if d.is_nvswitch)
+
+    def filesystem(self, path: str) -> Filesystem | None:
+        return next((f for f in self.filesystems if f.path == path), None)
