@@ -1,0 +1,138 @@
+"""Settings of one host: flat keys that begin with `gpu_`, parsed once into a typed record.
+
+Everything wrong is reported together, before anything is touched. Keys without the prefix belong to others and are
+ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from deploys.plan import settings_values as values
+from deploys.plan.settings_mirrors import Mirror, mirrors
+from deploys.plan.settings_values import Context, Problem, SettingsError, Validator, show, suggest
+
+__all__ = ["Mirror", "Problem", "Settings", "SettingsError", "parse_settings"]
+
+PREFIX = "gpu_"
+
+# The first branch with open kernel modules (source: NVIDIA's announcement of R515, May 2022).
+_FIRST_OPEN_BRANCH = 515
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is wanted of one host; the key of a field is its name with `gpu_` before it.
+
+    `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
+    (no toolkit). `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
+    `reboot_timeout` and `operation_timeout` are seconds. `accept` names checks that do not refuse the host.
+    `report_dir` is a folder on the controller.
+    """
+
+    profile: Literal["full", "containers", "raw"] = "full"
+    driver_source: Literal["distro", "nvidia"] = "distro"
+    driver_branch: str | None = None
+    kernel_modules: Literal["auto", "proprietary", "open"] = "auto"
+    cuda: Literal["auto"] | tuple[str, ...] | None = "auto"
+    docker_source: Literal["distro", "docker"] = "distro"
+    container_runtime: Literal["nvidia", "aur"] | None = "nvidia"
+    expected_gpus: int | None = None
+    accept: tuple[str, ...] = ()
+    mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    reboot: Literal["when-needed", "never"] = "when-needed"
+    reboot_timeout: int = 1200
+    operation_timeout: int = 5400
+    report_dir: str | None = "reports"
+
+    @property
+    def cuda_versions(self) -> tuple[str, ...]:
+        """The CUDA versions asked for by number; empty for "auto" and for None."""
+        return self.cuda if isinstance(self.cuda, tuple) else ()
+
+
+_VALIDATORS: Mapping[str, Validator] = {
+    "profile": values.choice("full", "containers", "raw"),
+    "driver_source": values.choice("distro", "nvidia"),
+    "driver_branch": values.driver_branch,
+    "kernel_modules": values.choice("auto", "proprietary", "open"),
+    "cuda": values.cuda,
+    "docker_source": values.choice("distro", "docker"),
+    "container_runtime": values.choice("nvidia", "aur", none=True),
+    "expected_gpus": values.whole_number(1, None, "GPUs", none=True),
+    "accept": values.accept,
+    "mirrors": mirrors,
+    "reboot": values.choice("when-needed", "never"),
+    "reboot_timeout": values.whole_number(60, 7200, "seconds"),
+    "operation_timeout": values.whole_number(60, 86400, "seconds"),
+    "report_dir": values.folder,
+}
+
+
+def parse_settings(
+    data: Mapping[str, object],
+    *,
+    checks: frozenset[str] = frozenset(),
+    waivable: frozenset[str] = frozenset(),
+    read_file: Callable[[str], str | None] = lambda _: None,
+) -> Settings:
+    """The settings in a host's data.
+
+    `checks` are the names of all checks, `waivable` those that `gpu_accept` may name. `read_file` gives the text of a
+    file on the controller, or None when it cannot. Raises SettingsError with every problem.
+    """
+    context = Context(checks, waivable, read_file)
+    clean: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in data.items():
+        if not isinstance(key, str) or not key.startswith(PREFIX):
+            continue
+        name = key.removeprefix(PREFIX)
+        try:
+            clean[name] = _VALIDATORS.get(name, _unknown)(key, value, context)
+        except SettingsError as error:
+            problems += error.problems
+    problems += _contradictions(clean)
+    if problems:
+        raise SettingsError(*problems)
+    return Settings(**clean)
+
+
+def _unknown(key: str, _value: object, _context: Context) -> object:
+    keys = [PREFIX + f.name for f in fields(Settings)]
+    likely = suggest(key, keys)
+    fix = f"write {likely}" if likely else "remove it; inventories/example.py shows every setting"
+    raise SettingsError(Problem(show(key).strip("'\""), "a key that means nothing here", "a known gpu_ key", fix))
+
+
+def _contradictions(clean: Mapping[str, Any]) -> list[Problem]:
+    """Settings that are fine alone and not together. A value that equals the default asks for nothing."""
+    settings = Settings(**clean)
+    problems = []
+    if settings.profile == "raw":
+        problems += [
+            _left_out(settings, key)
+            for key in ("docker_source", "container_runtime")
+            if getattr(settings, key) not in (getattr(Settings(), key), None)
+        ]
+    if settings.profile == "containers" and settings.cuda_versions:
+        problems.append(_left_out(settings, "cuda"))
+    branch = int((settings.driver_branch or "0").split(".")[0])
+    if settings.kernel_modules == "open" and 0 < branch < _FIRST_OPEN_BRANCH:
+        problems.append(
+            Problem(
+                "gpu_kernel_modules",
+                f'"open" together with gpu_driver_branch = "{settings.driver_branch}"',
+                f"branch {_FIRST_OPEN_BRANCH} or newer: older ones have no open kernel modules",
+                'gpu_kernel_modules = "auto", or a newer gpu_driver_branch',
+            )
+        )
+    return problems
+
+
+def _left_out(settings: Settings, key: str) -> Problem:
+    found = f'{show(getattr(settings, key))} together with gpu_profile = "{settings.profile}", which leaves that out'
+    fix = f'gpu_profile = "full", or remove gpu_{key}'
+    return Problem(PREFIX + key, found, "a profile and settings that agree", fix)
