@@ -60,11 +60,14 @@ class Kernel:
 
 
 def is_core_module(stem: str) -> bool:
-    """True for `nvidia`, `nvidia-current`, `nvidia-tesla-535-current`, `nvidia-current-open`; not for -uvm, -drm ..."""
+    """True for `nvidia`, `nvidia-current`, `nvidia-tesla-535-current`, `nvidia-current-open`; not for -uvm, -drm ...
+
+    Linux itself has `nvidia-wmi-ec-backlight`, which is no part of the driver.
+    """
     name = stem.replace("_", "-")
     if name != "nvidia" and not name.startswith("nvidia-"):
         return False
-    return not name.endswith(("-uvm", "-drm", "-modeset", "-peermem", "-fs", "-vgpu-vfio"))
+    return not name.endswith(("-uvm", "-drm", "-modeset", "-peermem", "-fs", "-vgpu-vfio", "-backlight"))
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Platform:
     cgroup: int | None = None
     init: str | None = None
     overlayfs: bool | None = None
+    uid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class Packages:
     `installed` holds packages whose names concern GPU, CUDA, containers, kernels and building; `candidates` maps a
     name to the version that the host's own index would install now ("" when the index does not know the name).
     `origins` maps an installed package to the repository lines that offer its version (empty: none does).
+    `available` maps a name to every version that the index offers, newest first.
     """
 
     manager: str | None = None
@@ -202,6 +207,7 @@ class Packages:
     installed: Mapping[str, Package] = field(default_factory=dict)
     candidates: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: tuple[str, ...] = ()
     sources: tuple[TextFile, ...] = ()
 
@@ -292,7 +298,7 @@ class ContainerToolkit:
 
 @dataclass(frozen=True)
 class FileState:
-    """A file that this toolkit owns. `sha256` is "" when it does not exist. `mode` is octal text such as "644"."""
+    """A file that this toolkit owns. `sha256` is "" when it does not exist; `mode` is "644", `owner` "user:group"."""
 
     path: str
     sha256: str

@@ -1,0 +1,133 @@
+"""Docker: client, engine, runtimes, Compose, daemon.json, and commands that only look like Docker.
+
+The engine is asked only when it runs: asking through its socket would start it (source: docker.socket, systemd).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from deploys.knowledge.paths import DAEMON_JSON
+from deploys.plan.machine import Docker
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, version_in
+
+_FIELDS = ("ServerVersion", "Runtimes", "DefaultRuntime", "CgroupDriver", "ContainersRunning", "LiveRestoreEnabled")
+_FORMAT = "{" + ",".join(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS) + "}"
+
+_SCRIPT = (
+    f"config={DAEMON_JSON} format='{_FORMAT}'\n"
+    r"""
+echo looked
+if [ -e "$config" ] || [ -L "$config" ]; then echo config-exists; show "$config" 64000; fi
+[ -d "${config%/*}" ] && [ ! -x "${config%/*}" ] && echo config-hidden
+running() {
+  if [ -d /run/systemd/system ] && systemctl is-active --quiet docker.service; then return 0; fi
+  [ -r /run/docker.pid ] && read -r pid </run/docker.pid && [ "$(cat "/proc/$pid/comm")" = dockerd ]
+}
+if have docker-compose; then
+  case $(real "$(command -v docker-compose)") in /snap/*|*/snap) ;;
+    *) timeout 10 docker-compose --version 2>/dev/null | head -n 1 | tag compose-program ;; esac
+fi
+docker=$(command -v docker) || docker=
+[ -z "$docker" ] && [ -e /snap/bin/docker ] && docker=/snap/bin/docker
+[ -n "$docker" ] || { echo absent; exit 0; }
+target=$(real "$docker")
+case $docker:$target in
+  /snap/*|*:/snap/*|*/bin/snap) echo 'impostor snap'; exit 0 ;;
+  *:*/podman*) echo 'impostor podman'; exit 0 ;;
+esac
+if [ "$(head -c 2 "$target" | tr -d '\0')" = '#!' ] && grep -qi podman "$target"; then echo 'impostor podman'; exit 0; fi
+timeout 10 docker --version 2>&1 | head -n 5 | tag client
+timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
+running || { echo engine-down; exit 0; }
+timeout 15 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
+exit 0
+"""
+)
+
+
+def parse(text: str) -> Docker:
+    """The record of Docker; everything about the engine is None where it runs but did not answer."""
+    tagged = Tagged(text)
+    if "looked" not in tagged:
+        return Docker()
+    banner = " ".join(tagged.all("client"))
+    impostor = tagged.first("impostor") or ("podman" if "podman" in banner.lower() else "")
+    client = "" if impostor or "absent" in tagged else version_in(banner, r"version (\d[^\s,]*)")
+    info = _json(tagged.all("info"))
+    engine, error = _engine(tagged, info)
+    answered = bool(engine)
+    return Docker(
+        client=client,
+        engine=engine,
+        engine_error=error,
+        impostor=impostor,
+        runtimes=tuple(sorted(_strings(info.get("Runtimes")))) if answered else (),
+        default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
+        cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
+        running=_count(info.get("ContainersRunning")) if answered else None,
+        live_restore=info["LiveRestoreEnabled"]
+        if isinstance(info.get("LiveRestoreEnabled"), bool) and answered
+        else None,
+        compose=_compose(tagged.first("compose")),
+        compose_v1=_compose_v1(tagged.first("compose-program")),
+        daemon_json=next((file for file in tagged.files() if file.path == DAEMON_JSON), None),
+        daemon_json_exists=None if "config-hidden" in tagged else "config-exists" in tagged,
+    )
+
+
+def _engine(tagged: Tagged, info: dict[str, Any]) -> tuple[str | None, str]:
+    if {"absent", "impostor"} & {tag for tag, _ in tagged.lines}:
+        return "", ""
+    if "engine-down" in tagged:
+        return "", "the engine is not running"
+    version = _string(info.get("ServerVersion"))
+    errors = " ".join(line.strip() for line in tagged.all("info") if line.strip() and not line.startswith("{"))
+    return (version, "") if version else (None, errors or "docker info gave no answer")
+
+
+def _json(lines: list[str]) -> dict[str, Any]:
+    """The first line that is a JSON object."""
+    for line in lines:
+        if line.startswith("{"):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            return value if isinstance(value, dict) else {}
+    return {}
+
+
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _strings(value: object) -> list[str]:
+    return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _compose(line: str | None) -> str:
+    return version_in(line, r"[Cc]ompose version v?(\d[^\s,]*)") or ""
+
+
+def _compose_v1(line: str | None) -> str:
+    """The stand-alone program may be version 2, which is no relic."""
+    version = version_in(line, r"version v?(\d[^\s,]*)") or ""
+    return version if re.match(r"1\.", version) else ""
+
+
+SUBJECT = Subject("docker", _SCRIPT, parse, Docker(), seconds=40, limit=200_000)
+
+
+class DockerEngine(SubjectFact[Docker]):
+    """Docker's client, engine, runtimes, Compose and daemon.json."""
+
+    subject = SUBJECT

@@ -1,0 +1,56 @@
+"""Free space and inodes where packages, kernels and builds need them (source: df(1), POSIX format)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from deploys.plan.machine import Filesystem
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, integer
+
+PATHS = ("/", "/boot", "/usr", "/var", "/tmp")  # noqa: S108 - measured, not written to
+
+_SCRIPT = f"""
+need df
+for d in {" ".join(PATHS)}; do
+  [ -d "$d" ] || continue
+  echo "path $d"
+  df -kP "$d" | tail -n +2 | tag space
+  df -iP "$d" | tail -n +2 | tag inodes
+done
+exit 0
+"""
+
+_ROW = re.compile(r".*?\s(\d+)\s+(\d+|-)\s+(\d+|-)\s+(?:\d+%|-)\s+(/.*)", flags=re.ASCII)
+
+
+def parse(text: str) -> tuple[Filesystem, ...]:
+    """One record a path that exists, in the order asked. Free space is what is left to ordinary processes."""
+    found: list[Filesystem] = []
+    for tag, rest in Tagged(text).lines:
+        if tag == "path" and rest in PATHS:
+            found.append(Filesystem(path=rest))
+        elif found and tag in ("space", "inodes") and (row := _ROW.fullmatch(rest.strip())):
+            found[-1] = _filled(found[-1], tag, row)
+    return tuple({f.path: f for f in found}.values())
+
+
+def _filled(filesystem: Filesystem, tag: str, row: re.Match[str]) -> Filesystem:
+    total, free = integer(row.group(1)), integer(row.group(3))
+    if tag == "inodes":
+        return replace(filesystem, free_inodes=free if total else None)
+    if total is None or free is None:
+        return filesystem
+    return replace(filesystem, mount=row.group(4), free_bytes=free * 1024, size_bytes=total * 1024)
+
+
+_NONE: tuple[Filesystem, ...] = ()
+SUBJECT = Subject("filesystems", _SCRIPT, parse, _NONE, limit=16_000)
+
+
+class FreeSpace(SubjectFact[tuple[Filesystem, ...]]):
+    """Free bytes and inodes at the places that an installation fills."""
+
+    subject = SUBJECT

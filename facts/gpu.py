@@ -1,0 +1,63 @@
+"""NVIDIA PCI functions, from sysfs alone (source: Linux, Documentation/ABI/testing/sysfs-bus-pci)."""
+
+from __future__ import annotations
+
+import re
+
+from deploys.plan.machine import NVIDIA_VENDOR, PciDevice
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, integer
+
+# `read` is built into the shell: no process per device, which counts on hosts with hundreds of functions.
+_SCRIPT = r"""
+[ -d /sys/bus ] || { echo 'missing /sys/bus'; exit 69; }
+echo looked
+for d in /sys/bus/pci/devices/*; do
+  vendor=; [ -r "$d/vendor" ] && read -r vendor <"$d/vendor"
+  [ "$vendor" = 0x10de ] || continue
+  device=? class=? sv=? sd=? driver=
+  read -r device <"$d/device"; read -r class <"$d/class"
+  [ -r "$d/subsystem_vendor" ] && read -r sv <"$d/subsystem_vendor"
+  [ -r "$d/subsystem_device" ] && read -r sd <"$d/subsystem_device"
+  [ -e "$d/driver" ] && driver=$(real "$d/driver")
+  echo "pci ${d##*/} $vendor $device $class $sv $sd ${driver##*/}"
+done
+exit 0
+"""
+
+
+def parse(text: str) -> tuple[PciDevice, ...] | None:
+    """NVIDIA functions by address; None when the bus could not be looked at or one of its lines is damaged."""
+    tagged = Tagged(text)
+    if "looked" not in tagged:
+        return None
+    devices = [_device(line.split()) for line in tagged.all("pci")]
+    known = [device for device in devices if device]
+    return tuple(sorted(known, key=lambda device: device.address)) if len(known) == len(devices) else None
+
+
+def _device(words: list[str]) -> PciDevice | None:
+    if len(words) < 6 or not re.fullmatch(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", words[0]):
+        return None
+    vendor, device, class_code, *subsystem = (integer(word, 16) for word in words[1:6])
+    if vendor != NVIDIA_VENDOR or device is None or class_code is None:
+        return None
+    return PciDevice(
+        address=words[0],
+        vendor=vendor,
+        device=device,
+        class_code=class_code,
+        subsystem_vendor=subsystem[0] or 0,
+        subsystem_device=subsystem[1] or 0,
+        driver=words[6] if len(words) > 6 else "",
+    )
+
+
+SUBJECT = Subject[tuple[PciDevice, ...] | None]("pci", _SCRIPT, parse, None)
+
+
+class NvidiaDevices(SubjectFact[tuple[PciDevice, ...] | None]):
+    """Every NVIDIA function on the PCI bus: GPUs, their audio and USB functions, NVSwitches."""
+
+    subject = SUBJECT

@@ -1,0 +1,112 @@
+"""What is inside each boot image: nouveau, and the modprobe.d files that block it.
+
+The images are listed here without lsinitramfs or lsinitrd, because both of them write temporary files. An image is
+one or more cpio archives: plain ones first, then usually a compressed one (source: Linux,
+Documentation/driver-api/early-userspace/buffer-format.rst). Names are read from the cpio headers (six digits of
+magic, 104 of fields). The name that ends an archive proves that it was read to its end.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from deploys.knowledge.paths import NOUVEAU_BLOCK
+from deploys.plan.machine import Initramfs
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged
+
+# `start` prints the offset of the compressed part: the first byte after the plain archives that is not padding.
+# It prints nothing where there is no such part.
+_SCRIPT = r"""
+need grep; need od
+names() {
+  grep -aoE '07070[12][0-9A-Fa-f]{104}(TRAILER!!!|[A-Za-z0-9_./+-]*(nouveau\.ko[.a-z0-9]*|modprobe\.d/[A-Za-z0-9_.+@-]+))' |
+    cut -c 111- | sort -u | tag "$1"
+}
+start() {
+  [ "$(head -c 5 "$1")" = 07070 ] || { echo 0; return; }
+  at=$(grep -abo 'TRAILER!!!' "$1" | tail -n 1); at=${at%%:*}
+  [ -n "$at" ] || { echo damaged; return; }
+  skip=$(tail -c +$((at + 11)) "$1" | head -c 65536 | od -An -v -tx1 -w1 | grep -n -m 1 -v ' 00'); skip=${skip%%:*}
+  [ -z "$skip" ] || echo $((at + 9 + skip))
+}
+unpack() {
+  case $1 in
+    1f8b*) set -- gzip -dc ;; 28b52ffd) set -- zstd -dcq ;; fd377a58) set -- xz -dc ;;
+    02214c18|04224d18) set -- lz4 -dcq ;; 425a68*) set -- bzip2 -dc ;; 894c5a4f) set -- lzop -dc ;;
+    5d0000*) set -- xz -dc --format=lzma ;; *) echo "# no decompressor for $1" >&3; return ;;
+  esac
+  have "$1" || { echo "# $1 is not there" >&3; return; }
+  timeout 20 "$@"
+}
+list() {
+  begin=$(start "$1")
+  case $begin in 0) ;; damaged) return ;; *) names plain <"$1" ;; esac
+  [ -n "$begin" ] || { echo whole; return; }
+  magic=$(tail -c +$((begin + 1)) "$1" | head -c 4 | od -An -v -tx1 | tr -d ' \n')
+  tail -c +$((begin + 1)) "$1" | unpack "$magic" | names packed
+}
+exec 3>&1
+echo looked
+for d in /lib/modules/*/; do
+  d=${d%/}; r=${d##*/} base=
+  [ -r "$d/pkgbase" ] && read -r base <"$d/pkgbase"
+  for f in "/boot/initrd.img-$r" "/boot/initramfs-$r.img" "/boot/initrd-$r" "/boot/initramfs-${base:-$r}.img"; do
+    [ -f "$f" ] || continue
+    echo "image $r $f"
+    [ -r "$f" ] && list "$f"
+    break
+  done
+done
+exit 0
+"""
+
+_NOUVEAU = re.compile(r"(?:.*/)?nouveau\.ko(?:\.[a-z0-9]+)?")
+# What vendors and people call the file that blocks nouveau; the driver packages of Ubuntu use the last name.
+_BLOCKER = re.compile(
+    r"(?:.*/)?modprobe\.d/(?:"
+    + re.escape(PurePosixPath(NOUVEAU_BLOCK).name)
+    + r"|.*(?:black|block|deny)lists?.*nouveau.*|.*nouveau.*(?:black|block|deny)list.*|.*disable.*nouveau.*"
+    r"|nvidia-graphics-drivers.*)\.conf"
+)
+
+
+def parse(text: str) -> dict[str, Initramfs]:
+    """Boot images by kernel release. An image that could not be read to its end has only `readable=False`."""
+    images: dict[str, Initramfs] = {}
+    current: tuple[str, str] | None = None
+    names: list[tuple[str, str]] = []
+    for tag, rest in [*Tagged(text).lines, ("image", "")]:
+        if tag != "image":
+            names.append((tag, rest))
+            continue
+        if current:
+            images.setdefault(current[0], _image(current[1], names))
+        parts = rest.split(None, 1)
+        current, names = ((parts[0], parts[1]) if len(parts) == 2 else None), []
+    return images
+
+
+def _image(path: str, names: list[tuple[str, str]]) -> Initramfs:
+    last = "plain" if ("whole", "") in names else "packed"
+    if (last, "TRAILER!!!") not in names:
+        return Initramfs(path=path, readable=False)
+    inside = [name for tag, name in names if tag in ("plain", "packed")]
+    return Initramfs(
+        path=path,
+        readable=True,
+        nouveau=any(_NOUVEAU.fullmatch(name) for name in inside),
+        blocked=any(_BLOCKER.fullmatch(name) for name in inside),
+    )
+
+
+_NOTHING: dict[str, Initramfs] = {}
+SUBJECT = Subject("initramfs", _SCRIPT, parse, _NOTHING, seconds=60)
+
+
+class BootImages(SubjectFact[dict[str, Initramfs]]):
+    """Boot images by kernel release, with nouveau and its blockers inside."""
+
+    subject = SUBJECT

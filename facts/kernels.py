@@ -1,0 +1,88 @@
+"""Installed kernels with their headers and NVIDIA modules. Boot images and the boot menu are subjects of their own."""
+
+from __future__ import annotations
+
+import re
+
+from deploys.plan.machine import Kernel, KernelModule, Kernels
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, version_in, version_key
+
+# A kernel is known by its module folder or its image. `build` is a link into the headers, so its Makefile proves them.
+# Debian calls the modules nvidia-current.ko and the like; modinfo is asked for the core module only.
+_SCRIPT = r"""
+echo "running $(uname -r)"
+[ -r /boot ] && echo boot-readable
+for d in /lib/modules/*/; do
+  [ -d "$d" ] || continue
+  d=${d%/} r=; r=${d##*/}
+  echo "modules $r"
+  [ -f "$d/build/Makefile" ] && echo "headers $r"
+  for f in "$d/vmlinuz" /boot/*/"$r"/linux /efi/*/"$r"/linux; do [ -e "$f" ] && echo "image $r"; done
+done
+for f in /boot/vmlinuz-[0-9]*; do [ -e "$f" ] && echo "image ${f#/boot/vmlinuz-}"; done
+[ -d /lib/modules ] || exit 0
+find /lib/modules/ -type f \( -name 'nvidia*.ko' -o -name 'nvidia*.ko.xz' -o -name 'nvidia*.ko.zst' -o \
+  -name 'nvidia*.ko.gz' \) | sort | head -n 200 | while read -r f; do
+  case ${f##*/} in
+    nvidiafb.*|nvidia-wmi*) continue ;;
+    *[-_]uvm.*|*[-_]drm.*|*[-_]modeset.*|*[-_]peermem.*|*[-_]fs.*|*[-_]vfio.*) echo "module $f" ;;
+    nvidia.*|nvidia-*|nvidia_*)
+      echo "module $f"
+      if have modinfo; then echo "version $(timeout 8 modinfo -F version "$f" | head -n 1) $f"; fi ;;
+  esac
+done
+exit 0
+"""
+
+# Belongs to Linux itself, not to the driver.
+_NOT_THE_DRIVER = re.compile(r"nvidiafb|nvidia-wmi-.*")
+_RELEASE = re.compile(r"\d+\.\d+[^\s/]*", flags=re.ASCII)
+_MODULE = re.compile(r"/(?:usr/)?lib/modules/(?P<release>[^/]+)/(?:.*/)?(?P<stem>[^/]+)\.ko(?:\.(?:xz|zst|gz))?")
+
+
+def parse(text: str) -> Kernels:
+    """Running and installed kernels, oldest first. `image` is None where /boot cannot be read."""
+    tagged = Tagged(text)
+    images, headers = _releases(tagged, "image"), _releases(tagged, "headers")
+    modules = _modules(tagged)
+    no_image = False if "boot-readable" in tagged else None
+    installed = [
+        Kernel(
+            release=release,
+            image=True if release in images else no_image,
+            headers=release in headers,
+            nvidia_modules=tuple(modules.get(release, ())),
+        )
+        for release in sorted(images | _releases(tagged, "modules"), key=version_key)
+    ]
+    return Kernels(running=tagged.first("running"), installed=tuple(installed))
+
+
+def _releases(tagged: Tagged, tag: str) -> set[str]:
+    """Rescue images and folders that carry no release are left out."""
+    return {rest.strip() for rest in tagged.all(tag) if _RELEASE.fullmatch(rest.strip())}
+
+
+def _modules(tagged: Tagged) -> dict[str, list[KernelModule]]:
+    versions: dict[str, str] = {}
+    for version, path in tagged.words("version", 2):
+        if (known := version_in(version)) is not None:
+            versions[path.strip()] = known
+    found: dict[str, list[KernelModule]] = {}
+    for rest in sorted(set(tagged.all("module"))):
+        match = _MODULE.fullmatch(rest.strip())
+        if match and not _NOT_THE_DRIVER.fullmatch(match["stem"].replace("_", "-")):
+            module = KernelModule(match["stem"], match[0], versions.get(match[0]))
+            found.setdefault(match["release"], []).append(module)
+    return found
+
+
+SUBJECT = Subject("kernels", _SCRIPT, parse, Kernels(), seconds=20)
+
+
+class InstalledKernels(SubjectFact[Kernels]):
+    """Running and installed kernels, their headers and NVIDIA modules (without boot images and the boot menu)."""
+
+    subject = SUBJECT

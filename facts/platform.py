@@ -1,0 +1,120 @@
+"""What kind of machine this is: virtual, container, WSL, immutable, EFI, Secure Boot, lockdown, cgroups, init."""
+
+from __future__ import annotations
+
+import re
+
+from deploys.plan.machine import Platform
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, integer
+
+# The first four bytes of an EFI variable file are its attributes; the value of SecureBoot is the last one. The kernel
+# also takes Secure Boot as off when the owner told shim so (source: Linux, drivers/firmware/efi/libstub/secureboot.c).
+_SCRIPT = r"""
+echo "system $(uname -s)"
+echo "architecture $(uname -m)"
+echo "uid $(id -u)"
+have systemd-detect-virt && echo "virtualisation $(systemd-detect-virt --vm)"
+for f in /run/systemd/container /run/host/container-manager; do
+  [ -r "$f" ] && head -c 100 "$f" | head -n 1 | tag container
+done
+[ -e /.dockerenv ] && echo 'container docker'
+[ -e /run/.containerenv ] && echo 'container podman'
+if [ -r /proc/1/environ ] && environ=$(tr '\0' '\n' </proc/1/environ); then
+  echo environ-readable
+  printf '%s\n' "$environ" | sed -n 's/^container=/container /p'
+fi
+[ -d /run/systemd/system ] && echo systemd-booted
+[ -r /proc/1/cgroup ] && grep -oE '/(docker|lxc|kubepods|containerd|libpod)' /proc/1/cgroup | sed 's|^/|container |' | head -n 1
+grep -qi microsoft /proc/sys/kernel/osrelease && echo 'wsl release'
+for f in /dev/dxg /usr/lib/wsl; do [ -e "$f" ] && echo "wsl $f"; done
+[ -e /run/ostree-booted ] && echo 'immutable ostree'
+have transactional-update && echo 'immutable transactional-update'
+sed -nE 's/^(ID|VARIANT_ID)="?([a-z.-]*).*/\2/p' /etc/os-release |
+  grep -E '^(flatcar|coreos|fedora-coreos|talos|nixos|bottlerocket|cos|silverblue|kinoite|iot)$' | tag immutable
+awk '$2 == "/" || $2 == "/usr" { print "mount", $2, $4 }' /proc/mounts
+[ -d /sys/firmware/efi ] && echo efi
+[ -d /sys/firmware ] && echo firmware-known
+e=/sys/firmware/efi/efivars
+f=$e/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
+[ -r "$f" ] && od -An -v -tu1 "$f" | tag secure-boot
+f=$e/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23
+[ -r "$f" ] && od -An -v -tu1 "$f" | tag shim-off
+[ -r /sys/kernel/security/lockdown ] && tag lockdown </sys/kernel/security/lockdown
+echo "cgroup $(stat -f -c '%T %t' /sys/fs/cgroup)"
+[ -r /proc/1/comm ] && tag init </proc/1/comm
+if grep -qw overlay /proc/filesystems; then echo 'overlayfs yes'
+elif have modprobe; then modprobe -n -q overlay && echo 'overlayfs yes' || echo 'overlayfs no'; fi
+exit 0
+"""
+
+
+def parse(text: str) -> Platform:
+    """The platform; `container` and `immutable` are "" only where every place that would say otherwise was read."""
+    tagged = Tagged(text)
+    if "system" not in tagged:
+        return Platform()
+    efi = "efi" in tagged if "efi" in tagged or "firmware-known" in tagged else None
+    return Platform(
+        system=tagged.first("system"),
+        architecture=tagged.first("architecture"),
+        virtualisation=tagged.first("virtualisation"),
+        container=_container(tagged),
+        wsl="wsl" in tagged,
+        immutable=_immutable(tagged),
+        efi=efi,
+        secure_boot=_secure_boot(tagged, efi=efi),
+        lockdown=_lockdown(tagged.first("lockdown")),
+        cgroup=_cgroup(tagged.first("cgroup")),
+        init=tagged.first("init"),
+        overlayfs={"yes": True, "no": False}.get(tagged.first("overlayfs") or ""),
+        uid=integer(tagged.first("uid")),
+    )
+
+
+def _container(tagged: Tagged) -> str | None:
+    """In every container that it boots, systemd writes /run/systemd/container, so its absence there means none."""
+    found = tagged.first("container")
+    if found:
+        return found
+    return "" if "environ-readable" in tagged or "systemd-booted" in tagged else None
+
+
+def _immutable(tagged: Tagged) -> str | None:
+    if found := tagged.first("immutable"):
+        return found
+    mounts = {path: options.split(",") for path, options in tagged.words("mount", 2)}
+    options = mounts.get("/usr") or mounts.get("/")
+    if options is None:
+        return None
+    return "read-only /usr" if "ro" in options else ""
+
+
+def _secure_boot(tagged: Tagged, *, efi: bool | None) -> bool | None:
+    if efi is False:
+        return False
+    value, off = (integer((tagged.first(tag) or "").rpartition(" ")[2]) for tag in ("secure-boot", "shim-off"))
+    return None if value is None else value == 1 and off != 1
+
+
+def _lockdown(line: str | None) -> str | None:
+    chosen = re.search(r"\[([a-z]+)\]", line or "")
+    return chosen.group(1) if chosen else None
+
+
+def _cgroup(line: str | None) -> int | None:
+    """Version 2 only where the root of the tree is cgroup2; a tmpfs there is version 1 or the hybrid layout."""
+    words = (line or "").split()
+    if {"cgroup2fs", "63677270"} & set(words):
+        return 2
+    return 1 if {"tmpfs", "cgroupfs", "1021994", "27e0eb"} & set(words) else None
+
+
+SUBJECT = Subject("platform", _SCRIPT, parse, Platform(), limit=16_000)
+
+
+class MachinePlatform(SubjectFact[Platform]):
+    """Architecture, virtualisation, container, Secure Boot and the like."""
+
+    subject = SUBJECT

@@ -1,0 +1,137 @@
+"""The batched read: one command for all subjects, one answer, one frozen Machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from deploys.plan.machine import Machine
+from facts import (
+    boot,
+    bootmenu,
+    candidates,
+    cuda,
+    distribution,
+    dkms,
+    docker,
+    driver,
+    files,
+    filesystems,
+    gpu,
+    holders,
+    initramfs,
+    kernels,
+    locks,
+    nouveau,
+    packages,
+    platform,
+    sources,
+    toolkit,
+    units,
+)
+from facts.base import fact_guard
+from facts.sections import ProbeError, Section, replace_section, split_sections
+from facts.subject import Subject, build_command
+
+__all__ = ["SUBJECTS", "Probe", "ProbeError", "parse_machine", "replace_section", "split_sections"]
+
+SUBJECTS: tuple[Subject[Any], ...] = (
+    distribution.SUBJECT,
+    platform.SUBJECT,
+    boot.SUBJECT,
+    kernels.SUBJECT,
+    bootmenu.SUBJECT,
+    initramfs.SUBJECT,
+    gpu.SUBJECT,
+    nouveau.SUBJECT,
+    filesystems.SUBJECT,
+    packages.SUBJECT,
+    locks.SUBJECT,
+    candidates.SUBJECT,
+    sources.SUBJECT,
+    driver.SUBJECT,
+    dkms.SUBJECT,
+    holders.SUBJECT,
+    cuda.SUBJECT,
+    docker.SUBJECT,
+    toolkit.SUBJECT,
+    files.SUBJECT,
+    units.SUBJECT,
+)
+
+
+def parse_machine(text: str) -> Machine:
+    """The record of the host that printed this.
+
+    A section that is missing, cut or failed leaves its fields unknown; `Machine.unknown` says why, by the name of the
+    subject. Raises ProbeError, and nothing else, when the text is not a whole probe.
+    """
+    sections = split_sections(text)
+    answers: dict[str, Any] = {}
+    unknown: dict[str, str] = {}
+    for subject in SUBJECTS:
+        section = sections.get(subject.name) or Section(subject.name, "", None, 1)
+        answers[subject.name] = subject.unknown
+        if section.problem:
+            unknown[subject.name] = section.problem
+            continue
+        try:
+            answers[subject.name] = subject.parse(section.text)
+        except Exception as error:  # noqa: BLE001 - one damaged section must not cost the others
+            unknown[subject.name] = f"the answer could not be read: {error or type(error).__name__}"
+    return _assemble(answers, unknown)
+
+
+def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
+    images, offers = answers["initramfs"], answers["candidates"]
+    installed = answers["kernels"].installed
+    return Machine(
+        distribution=answers["distribution"],
+        kernels=replace(
+            answers["kernels"],
+            default=answers["bootmenu"],
+            installed=tuple(replace(kernel, initramfs=images.get(kernel.release)) for kernel in installed),
+        ),
+        platform=answers["platform"],
+        boot=answers["boot"],
+        pci=answers["pci"],
+        nouveau=answers["nouveau"],
+        filesystems=answers["filesystems"],
+        packages=replace(
+            answers["packages"],
+            locks=answers["locks"],
+            candidates=offers.candidates,
+            origins=offers.origins,
+            available=offers.available,
+            sources=answers["sources"],
+        ),
+        driver=replace(answers["driver"], dkms=answers["dkms"], holders=answers["holders"]),
+        cuda=answers["cuda"],
+        docker=answers["docker"],
+        toolkit=answers["toolkit"],
+        files=answers["files"],
+        units=answers["units"],
+        unknown=unknown,
+    )
+
+
+class Probe(FactBase[Machine]):
+    """Everything about one host in one round trip. Raises FactProcessError when the answer is not whole."""
+
+    @override
+    def command(self) -> str:
+        return build_command(SUBJECTS)
+
+    @staticmethod
+    @override
+    def default() -> Machine:
+        """What stands in when the host gave no answer at all: a machine of which nothing is known."""
+        return Machine(unknown={subject.name: "the host gave no answer" for subject in SUBJECTS})
+
+    @override
+    @fact_guard
+    def process(self, output: list[str]) -> Machine:
+        return parse_machine("\n".join(output))
