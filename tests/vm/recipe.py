@@ -1,0 +1,106 @@
+"""What is inside the base image: packages, files, hooks. Everything here is part of the image's cache key."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.vm import network
+
+if TYPE_CHECKING:
+    from tests.vm.mirrors import Mirrors
+
+SUITE = "trixie"
+PACKAGES = (
+    "systemd-sysv",
+    "dbus",
+    "udev",
+    "kmod",
+    "procps",
+    "iproute2",
+    "openssh-server",
+    "ca-certificates",
+    "zstd",
+    "e2fsprogs",
+    "initramfs-tools",
+    "linux-image-amd64",
+    "grub-pc",
+)
+# vendor:device:class:subvendor:subdevice. Ids from the public PCI id list: A100 SXM4 40GB and Tesla T4.
+A100 = "10de:20b0:030200:10de:144e"
+T4 = "10de:1eb8:030200:10de:12a2"
+DEVICES = (A100, T4)
+
+# A boot image that lists nouveau, made natively; making it in an emulated guest takes a minute.
+NOUVEAU_INITRD = "/var/lib/gpu-host-vm/initrd-with-nouveau"
+INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
+KERNEL_OPTIONS = "console=ttyS0 net.ifnames=0 loglevel=5 mitigations=off"
+FAKEPCI = Path(__file__).parent / "fakepci"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One base image. `nameservers`: addresses that the guest asks."""
+
+    mirrors: Mirrors
+    nameservers: tuple[str, ...]
+
+    def key(self) -> str:
+        """Twelve hexadecimal digits that change with anything that changes the image."""
+        sources = [Path(__file__), *sorted(FAKEPCI.iterdir())]
+        text = repr(self) + "".join(path.read_text() for path in sources if path.suffix in {".py", ".c", ""})
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def files(self) -> dict[str, str]:
+        """Path inside the guest -> content. None of them is a conffile of a package."""
+        files = {
+            "etc/hostname": "gpuvm\n",
+            "etc/hosts": "127.0.0.1 localhost gpuvm\n",
+            "etc/fstab": "LABEL=root / ext4 defaults,noatime 0 1\n",
+            "etc/resolv.conf": "".join(f"nameserver {server}\n" for server in self.nameservers),
+            "etc/apt/sources.list.d/debian.sources": self.mirrors.sources(SUITE),
+            "etc/apt/apt.conf.d/90mirror": self.mirrors.apt_conf(),
+            # Few modules and the quickest compressor: update-initramfs runs in an emulated machine.
+            "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n",
+            "usr/share/initramfs-tools/modules.d/gpu-host-vm": "virtio_pci\nvirtio_blk\next4\n",
+            "etc/modules-load.d/fakepci.conf": "fakepci\n",
+            "etc/modprobe.d/fakepci.conf": f"options fakepci ids={','.join(DEVICES)}\n",
+            "etc/default/grub.d/50-vm.cfg": _grub(),
+        }
+        return files | {f"etc/systemd/network/10-slot{slot}.network": _network(slot) for slot in network.SLOTS}
+
+
+def _grub() -> str:
+    return (
+        "GRUB_TIMEOUT=0\nGRUB_RECORDFAIL_TIMEOUT=0\nGRUB_TERMINAL=serial\n"
+        'GRUB_SERIAL_COMMAND="serial --speed=115200"\nGRUB_CMDLINE_LINUX_DEFAULT=""\n'
+        f'GRUB_CMDLINE_LINUX="{KERNEL_OPTIONS}"\n'
+    )
+
+
+def _network(slot: int) -> str:
+    return (
+        f"[Match]\nMACAddress={network.mac(slot)}\n\n[Network]\nLinkLocalAddressing=no\n"
+        f"Address={network.address(slot)}/{network.PREFIX_LENGTH}\nGateway={network.GATEWAY}\n"
+    )
+
+
+# Run by mmdebstrap with the root's path as $1, before and after the packages of the list are installed.
+EARLY_HOOKS = ("echo 'grub-pc grub-pc/install_devices_empty boolean true' | chroot \"$1\" debconf-set-selections",)
+_NOUVEAU = f"""
+cp {INITRAMFS_MODULES} /tmp/modules
+echo nouveau >> {INITRAMFS_MODULES}
+mkdir -p {Path(NOUVEAU_INITRD).parent}
+mkinitramfs -o {NOUVEAU_INITRD} "$(ls /lib/modules)"
+mv /tmp/modules {INITRAMFS_MODULES}
+"""
+LATE_HOOKS = (
+    'rm -f "$1"/etc/resolv.conf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/0000*',
+    'rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/ssh/ssh_host_rsa_key* "$1"/etc/ssh/ssh_host_ecdsa_key*',
+    'chroot "$1" systemctl enable systemd-networkd',
+    'chroot "$1" systemctl disable systemd-networkd-wait-online',
+    'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer',
+    f"chroot \"$1\" sh -ec '{_NOUVEAU}'",
+)
