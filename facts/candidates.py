@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deploys.knowledge.packages import PROBED_PACKAGES
+from deploys.plan.machine import Record
 from facts.base import SubjectFact
 from facts.packages import MANAGER
 from facts.subject import Subject
@@ -43,7 +44,7 @@ exit 0
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Candidates(Record):
     """`candidates` and `origins` as in Packages; `available` maps a name to the versions offered, newest first."""
 
     candidates: Mapping[str, str] = field(default_factory=dict)

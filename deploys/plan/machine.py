@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 NVIDIA_VENDOR = 0x10DE
 
 
+class Record:
+    """Base of the records. pyinfra's command line prints any object that has `to_json`."""
+
+    def to_json(self) -> dict[str, object]:
+        """The fields by name; nested records stay records."""
+        return dict(vars(self))
+
+
 @dataclass(frozen=True)
-class Distribution:
+class Distribution(Record):
     """`/etc/os-release` (source: os-release(5))."""
 
     id: str | None = None
@@ -24,7 +32,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class KernelModule:
+class KernelModule(Record):
     """A kernel module file, e.g. `nvidia-current.ko.xz`: `stem` is `nvidia-current`, `version` comes from modinfo."""
 
     stem: str
@@ -33,7 +41,7 @@ class KernelModule:
 
 
 @dataclass(frozen=True)
-class Initramfs:
+class Initramfs(Record):
     """One boot image. `nouveau`: the module is inside. `blocked`: a modprobe.d file that blocks it is inside."""
 
     path: str
@@ -43,7 +51,7 @@ class Initramfs:
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Kernel(Record):
     """An installed kernel. `headers`: its build folder resolves to a Makefile."""
 
     release: str
@@ -71,7 +79,7 @@ def is_core_module(stem: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Kernels:
+class Kernels(Record):
     """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told."""
 
     running: str | None = None
@@ -84,7 +92,7 @@ class Kernels:
 
 
 @dataclass(frozen=True)
-class Platform:
+class Platform(Record):
     """What kind of machine this is. `container` is "" outside containers; `immutable` is "" on ordinary systems."""
 
     system: str | None = None
@@ -103,7 +111,7 @@ class Platform:
 
 
 @dataclass(frozen=True)
-class Boot:
+class Boot(Record):
     """Identity of this boot and what asks for another. `clock` is seconds since 1970 when the probe ran."""
 
     boot_id: str | None = None
@@ -114,7 +122,7 @@ class Boot:
 
 
 @dataclass(frozen=True)
-class PciDevice:
+class PciDevice(Record):
     """One NVIDIA function from sysfs. `class_code` has 24 bits, e.g. 0x030200. `driver` is "" when none is bound."""
 
     address: str
@@ -140,7 +148,7 @@ class PciDevice:
 
 
 @dataclass(frozen=True)
-class Nouveau:
+class Nouveau(Record):
     """`blockers`: modprobe.d files on disk that block nouveau. `cmdline`: blocked on the kernel command line."""
 
     loaded: bool | None = None
@@ -149,7 +157,7 @@ class Nouveau:
 
 
 @dataclass(frozen=True)
-class Filesystem:
+class Filesystem(Record):
     """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
 
     path: str
@@ -160,7 +168,7 @@ class Filesystem:
 
 
 @dataclass(frozen=True)
-class Package:
+class Package(Record):
     """An installed (or half-installed) package. `status` is dpkg's three letters, or "ii " for rpm and pacman."""
 
     name: str
@@ -174,7 +182,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Lock:
+class Lock(Record):
     """A package manager's lock that a process holds now."""
 
     path: str
@@ -183,7 +191,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class TextFile:
+class TextFile(Record):
     """A small text file, whole. `content` is None when it could not be read or is not text."""
 
     path: str
@@ -191,7 +199,7 @@ class TextFile:
 
 
 @dataclass(frozen=True)
-class Packages:
+class Packages(Record):
     """The package database as far as a GPU host is concerned.
 
     `installed` holds packages whose names concern GPU, CUDA, containers, kernels and building; `candidates` maps a
@@ -218,7 +226,7 @@ class Packages:
 
 
 @dataclass(frozen=True)
-class DkmsEntry:
+class DkmsEntry(Record):
     """One line of `dkms status`. `kernel` is "" for state "added"."""
 
     module: str
@@ -228,7 +236,7 @@ class DkmsEntry:
 
 
 @dataclass(frozen=True)
-class Process:
+class Process(Record):
     """A process that holds a device file. `user` and `command` as ps would print them."""
 
     pid: int
@@ -238,7 +246,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Driver:
+class Driver(Record):
     """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
 
     "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
@@ -256,7 +264,7 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class CudaToolkit:
+class CudaToolkit(Record):
     """A CUDA toolkit: folder and version ("12.4") as its nvcc says."""
 
     path: str
@@ -264,7 +272,7 @@ class CudaToolkit:
 
 
 @dataclass(frozen=True)
-class Docker:
+class Docker(Record):
     """Docker client, engine and configuration.
 
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
@@ -288,7 +296,7 @@ class Docker:
 
 
 @dataclass(frozen=True)
-class ContainerToolkit:
+class ContainerToolkit(Record):
     """NVIDIA Container Toolkit: version ("" when absent), runtime binary, CDI spec files with their sha256."""
 
     version: str | None = None
@@ -297,7 +305,7 @@ class ContainerToolkit:
 
 
 @dataclass(frozen=True)
-class FileState:
+class FileState(Record):
     """A file that this toolkit owns. `sha256` is "" when it does not exist; `mode` is "644", `owner` "user:group"."""
 
     path: str
@@ -307,7 +315,7 @@ class FileState:
 
 
 @dataclass(frozen=True)
-class UnitState:
+class UnitState(Record):
     """A systemd unit: `load` "loaded|not-found", `active` "active|inactive|failed", `enabled` as is-enabled says."""
 
     name: str
@@ -317,7 +325,7 @@ class UnitState:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Machine(Record):
     """Everything the toolkit knows of one host. `unknown` names the subjects that could not be read, and why."""
 
     distribution: Distribution = Distribution()
