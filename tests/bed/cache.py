@@ -1,0 +1,41 @@
+"""Where things are kept between runs, and the locks that keep runs apart."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """`GPU_HOST_TEST_CACHE`, else ~/.cache/gpu-host-tests. Made when absent."""
+    chosen = os.environ.get("GPU_HOST_TEST_CACHE", "")
+    folder = Path(chosen) if chosen else Path.home() / ".cache" / "gpu-host-tests"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def try_lock(path: Path) -> int | None:
+    """Take the lock file at `path` without waiting: its descriptor, or None when another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`, waiting for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
