@@ -26,4 +26,8 @@ UNITS = (
     "nvidia-persistenced.service",
     "nvidia-cdi-refresh.service",
     "nvidia-fabricmanager.service",
+    "nvidia-gridd.service",
+    "gpu-host-rehearsal.service",
+    "gpu-host-transaction.service",
+    "gpu-host-initramfs.service",
 )

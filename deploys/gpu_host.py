@@ -1,0 +1,31 @@
+"""Turn the hosts of an inventory into GPU inference hosts: read, judge, plan, act, prove, tell.
+
+pyinfra INVENTORY deploys/gpu_host.py [--dry] [-y]
+"""
+
+import sys
+from pathlib import Path
+
+# pyinfra executes this file without its folder on the path; the checkout must be found from any working directory.
+_ROOT = str(Path(__file__).resolve().parent.parent)
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+from deploys.steps import activate, nouveau, prove, software, sources  # noqa: E402
+from deploys.support.run import begin, entry  # noqa: E402
+
+
+def main() -> None:
+    """Every host passes every line below; hosts differ in their plans only."""
+    brief = begin()
+    if brief is None or brief.plan is None:
+        return
+    plan, settings = brief.plan, brief.settings
+    sources.prepare(plan=plan, limit=settings.operation_timeout)
+    software.install(plan=plan, limit=settings.operation_timeout)
+    nouveau.block(limit=settings.operation_timeout)
+    activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout)
+    prove.prove(settings=settings)
+
+
+entry(main)

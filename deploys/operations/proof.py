@@ -1,0 +1,55 @@
+"""The proof as an operation: nothing to do on a host that is ready, a failed step with the reason on one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from pyinfra.api.command import FunctionCommand
+from pyinfra.api.operation import operation
+
+from deploys.plan.describe import describe_steps
+from deploys.plan.machine import Proof
+from deploys.plan.plan import reboot_reasons
+from deploys.plan.proof import prove, verdict
+from deploys.plan.settings import Settings
+from deploys.support.context import is_executing, this_host
+from deploys.support.guard import guarded
+from deploys.support.outcome import current
+from deploys.support.run import say
+from deploys.support.world import machine
+from facts.proof import GpuProof
+
+Commands = Generator[Any, None, None]
+
+
+@operation()
+@guarded
+def proven(settings: Settings) -> Commands:
+    """The host is ready: every link of the chain of proof holds. The world is read again; no earlier exit code counts.
+
+    + settings: what was wanted of the host
+    """
+    if not is_executing():
+        return
+    host = this_host()
+    now = machine()
+    answer = host.get_fact(GpuProof)
+    steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings)
+    result = verdict(now, steps)
+    outcome = current()
+    outcome.steps, outcome.state = list(steps), result
+    outcome.driver = now.driver.loaded or now.driver.user_space or ""
+    bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
+    outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
+    say("\n" + describe_steps(host.name, steps, result))
+    if result == "ready":
+        host.noop("ready")
+    else:
+        yield FunctionCommand(_not_ready, (), {})
+
+
+def _not_ready(state: Any, host: Any) -> bool:
+    """Fails this host alone: pyinfra takes the return value of a function with these parameters."""
+    del state, host
+    return False

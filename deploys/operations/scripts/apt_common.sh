@@ -1,0 +1,50 @@
+# Shared by the apt scripts. Needs: LOCK_WAIT (seconds).
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none
+set -u
+
+say() { printf '@@ %s\n' "$*"; }
+# The reason of a refusal; its last lines reach the person who runs this.
+refuse() { printf '@@ refused: %s\n' "$*"; exit 1; }
+
+apt() {
+    apt-get -q -y -o DPkg::Lock::Timeout="$LOCK_WAIT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
+        -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3 "$@" </dev/null
+}
+
+# apt-get update does not wait for the lists lock, and exits 0 on a bad signature while it has an older index:
+# so wait here, and let any error be an error.
+update_index() {
+    waited=0
+    while :; do
+        apt -o APT::Update::Error-Mode=any update >"$1" 2>&1 && { cat "$1"; return 0; }
+        rc=$?
+        grep -q 'Could not get lock' "$1" && [ "$waited" -lt "$LOCK_WAIT" ] || { cat "$1"; return "$rc"; }
+        waited=$((waited + 5)); sleep 5
+    done
+}
+
+# Would the transaction remove what it must not, or move a package that keeps the host reachable and bootable?
+simulate() {
+    apt -s install "$@" >"$SCRATCH/simulation" 2>&1 || { cat "$SCRATCH/simulation"; refuse "the packages cannot be installed together"; }
+    removed=$(awk '$1 == "Remv" { print $2 }' "$SCRATCH/simulation" | grep -Ev "$MAY_REMOVE" | tr '\n' ' ')
+    [ -z "$removed" ] || refuse "the transaction would remove: $removed"
+    moved=$(awk '$1 == "Inst" { print $2 }' "$SCRATCH/simulation" | grep -E "$MUST_STAY" | tr '\n' ' ')
+    [ -z "$moved" ] || refuse "the transaction would change packages that keep the host reachable: $moved"
+}
+
+# A driver works only when kernel modules and libraries are of one version.
+same_version() {
+    [ -n "$MODULES" ] || return 0
+    for name in $MODULES $LIBRARIES; do
+        awk -v n="$name" '$1 == "Inst" && $2 == n { v = $3; gsub(/[(\[]/, "", v); sub(/^[0-9]+:/, "", v); sub(/-.*/, "", v); print n, v }' "$SCRATCH/simulation"
+    done | sort -u >"$SCRATCH/versions"
+    [ "$(awk '{ print $2 }' "$SCRATCH/versions" | sort -u | wc -l)" -le 1 ] || refuse "modules and libraries differ: $(tr '\n' ' ' <"$SCRATCH/versions")"
+}
+
+# What a transaction that lost its power left behind must not steer later builds.
+OVERRIDE_MARK='# Written by gpu-host for one transaction'
+drop_overrides() {
+    for override in /etc/dkms/*.conf; do
+        if [ -e "$override" ] && grep -qF "$OVERRIDE_MARK" "$override"; then rm -f "$override"; fi
+    done
+}

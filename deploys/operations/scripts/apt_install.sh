@@ -1,0 +1,33 @@
+# Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
+# Needs: PACKAGES MODULES LIBRARIES DKMS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
+SCRATCH=$STATE_DIR/transaction
+mkdir -p "$SCRATCH"
+placed=
+cleanup() {
+    # shellcheck disable=SC2086
+    [ -z "$placed" ] || rm -f $placed
+    rm -rf "$SCRATCH" "$STATE_DIR/dkms"
+}
+trap 'cleanup' EXIT
+trap 'exit 143' TERM INT HUP
+
+drop_overrides
+say "transaction: index"
+update_index "$SCRATCH/update" || refuse "the package index cannot be refreshed"
+# shellcheck disable=SC2086
+simulate $PACKAGES
+same_version
+# dkms reads overrides per module, version and kernel: for as long as this transaction lasts, "make" is to fetch what the
+# rehearsal has compiled. dkms signs and installs it as ever; later kernels are compiled as ever.
+for kept in "$STATE_DIR"/dkms/*/*; do
+    [ -n "$MODULES" ] && [ -e "$kept/nvidia.ko" ] || continue
+    override=/etc/dkms/$(basename "$(dirname "$kept")")-$(basename "$kept").conf
+    [ ! -e "$override" ] || continue
+    mkdir -p /etc/dkms
+    printf '%s\nMAKE[0]="cp %s/*.ko . || { ${MAKE[0]:-false}; }"\n' "$OVERRIDE_MARK" "$kept" >"$override"
+    placed="$placed $override"
+done
+say "transaction: install"
+# shellcheck disable=SC2086
+apt install $PACKAGES || refuse "apt could not install the packages"
+say "transaction: done"

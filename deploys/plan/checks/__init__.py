@@ -1,0 +1,69 @@
+"""JUDGE: named checks `(Machine, Settings) -> Finding | None`. All run, all are reported; a host is refused once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from deploys.plan.checks import containers, gpu, packages, platform
+from deploys.plan.finding import Finding
+from deploys.plan.machine import Machine
+from deploys.plan.settings import Settings
+
+CheckFunction = Callable[[Machine, Settings], Finding | None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check and, where accepting it could break a host, the reason why it cannot be accepted."""
+
+    function: CheckFunction
+    never: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+
+CHECKS: tuple[Check, ...] = (
+    Check(platform.linux_x86_64, never="the packages are built for x86_64"),
+    Check(platform.kernel_at_least_3_10, never="no driver builds on an older kernel"),
+    Check(platform.runs_as_root, never="nothing can be installed without root"),
+    Check(platform.not_a_container, never="a container has no kernel of its own to put a driver into"),
+    Check(platform.not_wsl, never="a Linux driver breaks the GPU of WSL"),
+    Check(platform.not_immutable_os, never="its package manager does not own the system"),
+    Check(platform.distro_supported, never="there is no knowledge to install by"),
+    Check(platform.systemd_is_init, never="steps run as transient systemd units"),
+    Check(platform.secure_boot_allows_modules, never="the kernel would reject the module"),
+    Check(platform.clock_sane),
+    Check(gpu.nvidia_gpu_present),
+    Check(gpu.gpu_count_as_expected),
+    Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),
+    Check(gpu.gpu_not_bound_to_vfio),
+    Check(gpu.driver_fits_gpus, never="the driver would not serve the GPUs"),
+    Check(gpu.driver_branch_alive),
+    Check(gpu.no_foreign_driver, never="two drivers on one host break each other"),
+    Check(gpu.gpu_idle_before_driver_change),
+    Check(packages.package_database_healthy, never="the package manager would refuse, or make it worse"),
+    Check(packages.package_manager_free, never="two package managers at once corrupt the database"),
+    Check(packages.sources_name_the_release, never="there is no archive to install from"),
+    Check(packages.headers_available),
+    Check(packages.disk_space),
+    Check(packages.cuda_newer_than_11_3, never="the promise of this toolkit"),
+    Check(packages.sources_offered, never="that source is not built yet"),
+    Check(containers.no_podman_or_snap_docker, never="it ignores --gpus or keeps its data elsewhere"),
+    Check(containers.docker_at_least_19_03, never="--gpus does not exist before 19.03"),
+    Check(containers.docker_security_floor),
+    Check(containers.daemon_json_readable, never="a file that cannot be read cannot be merged"),
+)
+
+CHECK_NAMES = frozenset(c.name for c in CHECKS)
+WAIVABLE = frozenset(c.name for c in CHECKS if not c.never)
+
+
+def judge(machine: Machine, settings: Settings) -> tuple[Finding, ...]:
+    """Findings of every check, in the order of `CHECKS`; accepted ones are marked, and stop nothing."""
+    findings = (check.function(machine, settings) for check in CHECKS)
+    return tuple(
+        replace(f, accepted=f.check in settings.accept and f.check in WAIVABLE) for f in findings if f is not None
+    )

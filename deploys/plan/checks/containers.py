@@ -1,0 +1,93 @@
+"""Checks of Docker and its configuration."""
+
+from __future__ import annotations
+
+from deploys.knowledge.distros import find_distro
+from deploys.knowledge.floors import find_floor
+from deploys.knowledge.managers import manager
+from deploys.knowledge.paths import DAEMON_JSON
+from deploys.plan import daemon_json
+from deploys.plan.finding import Finding, stop, warn
+from deploys.plan.machine import Machine
+from deploys.plan.plan import wants
+from deploys.plan.settings import Settings
+from deploys.plan.versions import below
+
+
+def _docker_wanted(settings: Settings) -> bool:
+    return "docker" in wants(settings)
+
+
+def no_podman_or_snap_docker(machine: Machine, settings: Settings) -> Finding | None:
+    """The stand-in of podman ignores --gpus silently; the snap keeps its data and its daemon elsewhere."""
+    if not machine.docker.impostor or not _docker_wanted(settings):
+        return None
+    words = manager(machine.packages.manager)
+    fix = {
+        "podman": f"{words.remove.format(packages='podman-docker')} (or remove the `docker` link to podman)",
+        "snap": "save its volumes, then: snap remove docker",
+    }.get(machine.docker.impostor, "remove it")
+    return stop(
+        "no_podman_or_snap_docker",
+        f"`docker` on this host is {machine.docker.impostor}",
+        "Docker Engine from packages, or none yet",
+        fix,
+    )
+
+
+def docker_at_least_19_03(machine: Machine, settings: Settings) -> Finding | None:
+    """`docker run --gpus` came with 19.03."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if not _docker_wanted(settings) or distro is None:
+        return None
+    version = machine.docker.engine or machine.docker.client or distro.docker.version
+    floor = find_floor("docker")
+    if below(version, floor.refuse if floor else None) is not True:
+        return None
+    return stop(
+        "docker_at_least_19_03",
+        f"Docker {version}",
+        f"Docker {floor.refuse if floor else ''} or newer",
+        manager(distro.manager).install.format(packages=" ".join(distro.docker.packages)),
+    )
+
+
+def docker_security_floor(machine: Machine, settings: Settings) -> Finding | None:
+    """An engine below the security floor is named; distributions backport fixes, so this is a warning."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    floor = find_floor("docker")
+    if not _docker_wanted(settings) or distro is None or floor is None:
+        return None
+    version = machine.docker.engine or distro.docker.version
+    if below(version, floor.warn) is not True:
+        return None
+    return warn(
+        "docker_security_floor",
+        f"Docker {version} (the distribution may have backported fixes)",
+        f"{floor.warn} or newer: {floor.why}",
+        "keep the package up to date; do not run untrusted images",
+    )
+
+
+def daemon_json_readable(machine: Machine, settings: Settings) -> Finding | None:
+    """A configuration that cannot be parsed is never overwritten."""
+    file = machine.docker.daemon_json
+    if "runtime" not in wants(settings) or not machine.docker.daemon_json_exists:
+        return None
+    if file is None or file.content is None:
+        return stop(
+            "daemon_json_readable",
+            f"{DAEMON_JSON} exists and could not be read as text",
+            "a readable JSON object",
+            f"look at {DAEMON_JSON}; move it away if it is not wanted",
+        )
+    try:
+        daemon_json.read(file.content)
+    except daemon_json.DaemonJsonError as error:
+        return stop(
+            "daemon_json_readable",
+            f"{DAEMON_JSON}: {error}",
+            "one JSON object without duplicate keys",
+            f"correct {DAEMON_JSON}: dockerd --validate --config-file {DAEMON_JSON}",
+        )
+    return None

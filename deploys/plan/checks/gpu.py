@@ -1,0 +1,173 @@
+"""Checks of the GPUs and of drivers that are already there."""
+
+from __future__ import annotations
+
+from deploys.knowledge.distros import find_distro
+from deploys.knowledge.floors import ENDED_BRANCHES, find_floor
+from deploys.knowledge.foreign import FOREIGN_DRIVER_PACKAGES, FOREIGN_ORIGINS
+from deploys.knowledge.managers import manager
+from deploys.plan.driver import DriverChoice, choose_driver
+from deploys.plan.finding import Finding, stop, warn
+from deploys.plan.machine import Machine
+from deploys.plan.plan import make_plan
+from deploys.plan.settings import Settings
+from deploys.plan.versions import below
+
+# Processes that hold the device files by design and let go when the driver is replaced.
+_TOLERATED_HOLDERS = ("nvidia-persiste", "nvidia-persistenced")
+
+
+def nvidia_gpu_present(machine: Machine, _settings: Settings) -> Finding | None:
+    """Without a GPU there is nothing to drive."""
+    if machine.gpus:
+        return None
+    found = (
+        "the PCI bus could not be read" if machine.pci is None else "no NVIDIA display or 3D controller on the PCI bus"
+    )
+    return stop(
+        "nvidia_gpu_present",
+        found,
+        "at least one NVIDIA GPU",
+        "check the slot, the power cables or the pass-through of this machine; or leave it out of the inventory",
+    )
+
+
+def gpu_count_as_expected(machine: Machine, settings: Settings) -> Finding | None:
+    """A GPU that fell off the bus is found before the work, not after."""
+    if settings.expected_gpus is None or len(machine.gpus) == settings.expected_gpus:
+        return None
+    fix = "reseat or power-cycle the missing GPU, or correct gpu_expected_gpus in this host's data"
+    return stop(
+        "gpu_count_as_expected",
+        f"{len(machine.gpus)} GPUs on the PCI bus",
+        f"{settings.expected_gpus} (gpu_expected_gpus)",
+        fix,
+    )
+
+
+def not_vgpu_guest(machine: Machine, _settings: Settings) -> Finding | None:
+    """A vGPU guest needs the guest driver that matches its hypervisor."""
+    unit = machine.units.get("nvidia-gridd.service")
+    if not unit or unit.load != "loaded":
+        return None
+    return stop(
+        "not_vgpu_guest",
+        "the vGPU licence daemon nvidia-gridd is installed",
+        "a GPU of its own (bare metal or pass-through)",
+        "keep the vGPU guest driver that your hypervisor's version asks for",
+    )
+
+
+def gpu_not_bound_to_vfio(machine: Machine, _settings: Settings) -> Finding | None:
+    """A GPU that is passed through to virtual machines is not this host's to use."""
+    bound = [g.address for g in machine.gpus if g.driver and g.driver.startswith("vfio")]
+    if not bound:
+        return None
+    return stop(
+        "gpu_not_bound_to_vfio",
+        f"vfio-pci holds {', '.join(bound)}",
+        "GPUs that the host itself may use",
+        "run this inside the virtual machine that gets the GPU, or take the device out of the vfio-pci configuration and reboot",
+    )
+
+
+def _choice(machine: Machine, settings: Settings) -> DriverChoice | None:
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    return choose_driver(machine, settings, distro) if distro and machine.gpus else None
+
+
+def driver_fits_gpus(machine: Machine, settings: Settings) -> Finding | None:
+    """The archive's driver must carry every GPU, in a flavour that each allows, as one consistent set."""
+    choice = _choice(machine, settings)
+    if choice is None or not choice.problem:
+        return None
+    return stop("driver_fits_gpus", choice.problem, choice.needed, choice.fix)
+
+
+def driver_branch_alive(machine: Machine, settings: Settings) -> Finding | None:
+    """A branch past its end, or below its security floor, is named with the way out."""
+    choice = _choice(machine, settings)
+    if choice is None or choice.problem:
+        return None
+    floor = find_floor("driver", choice.branch)
+    if floor and below(choice.version, floor.refuse):
+        return stop(
+            "driver_branch_alive",
+            f"driver {choice.version}",
+            f"{floor.refuse} or newer: {floor.why}",
+            f"{manager(machine.packages.manager).refresh}, then upgrade the driver packages",
+        )
+    if floor and below(choice.version, floor.warn):
+        return warn(
+            "driver_branch_alive",
+            f"driver {choice.version}",
+            f"{floor.warn} or newer: {floor.why}",
+            "upgrade the driver packages",
+        )
+    if choice.branch in ENDED_BRANCHES:
+        return warn(
+            "driver_branch_alive",
+            f"driver branch {choice.branch}",
+            "a branch that still gets fixes",
+            ENDED_BRANCHES[choice.branch],
+        )
+    return None
+
+
+def no_foreign_driver(machine: Machine, _settings: Settings) -> Finding | None:
+    """A .run installation or another repository's driver must go before the archive's can come."""
+    if machine.driver.runfile or machine.driver.unowned:
+        what = (
+            f"a .run installation ({machine.driver.runfile})"
+            if machine.driver.runfile
+            else f"driver files that no package owns: {', '.join(machine.driver.unowned[:3])}"
+        )
+        return stop(
+            "no_foreign_driver",
+            what,
+            "no driver, or the one of the distribution's packages",
+            "remove it with `nvidia-uninstall --silent`, reboot, then run again",
+        )
+    foreign = sorted(
+        name
+        for name, package in machine.packages.installed.items()
+        if package.installed and (name in FOREIGN_DRIVER_PACKAGES or _foreign_origin(machine, name))
+    )
+    if not foreign:
+        return None
+    fix = f"{manager(machine.packages.manager).remove.format(packages=' '.join(foreign[:4]))}; remove the repository they came from too"
+    return stop(
+        "no_foreign_driver",
+        f"driver packages of another origin: {', '.join(foreign[:6])}",
+        "driver packages of the distribution's archive only",
+        fix,
+    )
+
+
+def _foreign_origin(machine: Machine, name: str) -> bool:
+    origins = machine.packages.origins.get(name, ())
+    return name.startswith(("nvidia-", "libnvidia-", "libcuda")) and any(
+        o in line for line in origins for o in FOREIGN_ORIGINS
+    )
+
+
+def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:
+    """Nobody's work is killed: a driver change waits until the GPUs are idle."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    holders = [
+        p
+        for p in machine.driver.holders
+        if (p.command or "").rsplit("/", 1)[-1].split(" ")[0] not in _TOLERATED_HOLDERS
+    ]
+    if not distro or not holders:
+        return None
+    plan = make_plan(machine, settings, distro)
+    if not set(plan.driver.packages) & set(plan.packages.missing) and not plan.reboot.needed:
+        return None
+    names = ", ".join(f"{p.command or '?'} (pid {p.pid}, {p.user or '?'})" for p in holders[:5])
+    return stop(
+        "gpu_idle_before_driver_change",
+        f"the GPUs are in use by {names}",
+        "idle GPUs, because the driver changes",
+        "stop these processes (or wait for them), then run again",
+    )

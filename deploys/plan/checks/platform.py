@@ -1,0 +1,141 @@
+"""Checks of the machine itself: architecture, kernel, kind of system."""
+
+from __future__ import annotations
+
+from deploys.knowledge.distros import find_distro, supported
+from deploys.knowledge.floors import find_floor
+from deploys.plan.finding import Finding, stop, warn
+from deploys.plan.machine import Machine
+from deploys.plan.settings import Settings
+from deploys.plan.versions import below
+
+# A clock outside this range is wrong without asking anybody: before this release, or decades ahead (seconds since 1970).
+EARLIEST_CLOCK, LATEST_CLOCK = 1_763_000_000, 4_102_444_800
+
+
+def linux_x86_64(machine: Machine, _settings: Settings) -> Finding | None:
+    """NVIDIA's x86_64 packages need Linux on x86_64."""
+    system, architecture = machine.platform.system, machine.platform.architecture
+    if system == "Linux" and architecture in ("x86_64", "amd64"):
+        return None
+    fix = "use an x86_64 host; 64-bit ARM servers need NVIDIA's sbsa repository, which is not supported here"
+    return stop(
+        "linux_x86_64",
+        f"{system or 'unknown system'} on {architecture or 'unknown architecture'}",
+        "Linux on x86_64",
+        fix,
+    )
+
+
+def kernel_at_least_3_10(machine: Machine, _settings: Settings) -> Finding | None:
+    """No supported driver builds on a kernel older than 3.10."""
+    floor = find_floor("kernel")
+    need = floor.refuse if floor else None
+    if below(machine.kernels.running, need) is False:
+        return None
+    return stop(
+        "kernel_at_least_3_10",
+        f"kernel {machine.kernels.running or 'unknown'}",
+        f"kernel {need} or newer",
+        "upgrade the distribution and boot its kernel",
+    )
+
+
+def runs_as_root(machine: Machine, _settings: Settings) -> Finding | None:
+    """Without root the probe is half blind and nothing can be installed."""
+    if machine.platform.uid in (0, None):
+        return None
+    return stop(
+        "runs_as_root",
+        f"commands run as uid {machine.platform.uid}",
+        "root",
+        "log in as root, or set _sudo = True in this host's data",
+    )
+
+
+def not_a_container(machine: Machine, _settings: Settings) -> Finding | None:
+    """A container shares the kernel of its host: the driver belongs there."""
+    if not machine.platform.container:
+        return None
+    return stop(
+        "not_a_container",
+        f"this is a container ({machine.platform.container})",
+        "a machine with its own kernel",
+        "run this against the host of the container",
+    )
+
+
+def not_wsl(machine: Machine, _settings: Settings) -> Finding | None:
+    """In WSL the Windows driver serves the GPU."""
+    if not machine.platform.wsl:
+        return None
+    return stop(
+        "not_wsl",
+        f"Windows Subsystem for Linux (kernel {machine.kernels.running})",
+        "a Linux machine",
+        "install the driver in Windows; inside WSL only the container toolkit is wanted",
+    )
+
+
+def not_immutable_os(machine: Machine, _settings: Settings) -> Finding | None:
+    """Image-based systems install drivers through their image, not through packages."""
+    if not machine.platform.immutable:
+        return None
+    return stop(
+        "not_immutable_os",
+        f"an image-based system ({machine.platform.immutable})",
+        "a system that its package manager owns",
+        "add the driver to the image of this system (layer, extension or build), or use an ordinary release",
+    )
+
+
+def distro_supported(machine: Machine, _settings: Settings) -> Finding | None:
+    """Package names and repositories are known per release, never guessed."""
+    distro = machine.distribution
+    if find_distro(distro.id, distro.version):
+        return None
+    found = distro.name or f"{distro.id or 'unknown distribution'} {distro.version or ''}".strip()
+    return stop("distro_supported", found, f"one of: {supported()}", "use one of these releases")
+
+
+def systemd_is_init(machine: Machine, _settings: Settings) -> Finding | None:
+    """Long steps run as transient units, so that a lost connection does not kill them."""
+    if machine.platform.init == "systemd":
+        return None
+    return stop(
+        "systemd_is_init", f"process 1 is {machine.platform.init or 'unknown'}", "systemd", "boot the host with systemd"
+    )
+
+
+def secure_boot_allows_modules(machine: Machine, _settings: Settings) -> Finding | None:
+    """With Secure Boot or lockdown the kernel rejects modules that DKMS built and nobody enrolled."""
+    lockdown = machine.platform.lockdown or "none"
+    if not machine.platform.secure_boot and lockdown in ("none", ""):
+        return None
+    found = "Secure Boot is on" if machine.platform.secure_boot else f"kernel lockdown is {lockdown}"
+    return stop(
+        "secure_boot_allows_modules",
+        f"{found}; the archive has no signed NVIDIA modules, and DKMS signs with a key of this host",
+        "Secure Boot off, so that the kernel accepts the module",
+        "switch Secure Boot off in the firmware set-up (at the console), then run again",
+    )
+
+
+def clock_sane(machine: Machine, _settings: Settings) -> Finding | None:
+    """A wrong clock breaks TLS and repository signatures, with errors that name neither."""
+    clock = machine.boot.clock
+    if clock is None:
+        return warn(
+            "clock_sane",
+            "the clock could not be read",
+            "a clock that is right",
+            "check `date` and `timedatectl` on the host",
+        )
+    if EARLIEST_CLOCK <= clock <= LATEST_CLOCK:
+        return None
+    return stop(
+        "clock_sane",
+        f"the clock says {clock:.0f} seconds since 1970",
+        "the present time",
+        "synchronise the clock: timedatectl set-ntp true",
+    )

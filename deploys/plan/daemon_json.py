@@ -1,0 +1,47 @@
+"""Docker's `daemon.json`: our keys merged into whatever is there. Pure; never invents or drops a foreign key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+RUNTIME = "nvidia"
+RUNTIME_PATH = "/usr/bin/nvidia-container-runtime"
+
+
+class DaemonJsonError(ValueError):
+    """The file is not one JSON object; the text says where."""
+
+
+def read(text: str | None) -> dict[str, Any]:
+    """The object in `text`; an absent (None) or blank file is an empty one. Raises `DaemonJsonError`."""
+    if text is None or not text.strip():
+        return {}
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise DaemonJsonError(f"not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise DaemonJsonError(f"holds a JSON {type(document).__name__}, not an object")
+    if not isinstance(document.get("runtimes", {}), dict):
+        raise DaemonJsonError('its key "runtimes" is not an object')
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"the key {twice[0]!r} stands there twice")
+    return dict(pairs)
+
+
+def merge(text: str | None) -> str | None:
+    """The file with the NVIDIA runtime registered, or None when it already is. Raises `DaemonJsonError`."""
+    document = read(text)
+    runtimes = document.get("runtimes", {})
+    entry = runtimes.get(RUNTIME)
+    if isinstance(entry, dict) and entry.get("path") in (RUNTIME_PATH, "nvidia-container-runtime"):
+        return None
+    merged = {**document, "runtimes": {**runtimes, RUNTIME: {"args": [], "path": RUNTIME_PATH}}}
+    return json.dumps(merged, indent=4) + "\n"

@@ -1,0 +1,111 @@
+"""TELL: a plan and its findings as the page that a person approves. The one place that words a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploys.knowledge.sizes import MIB
+from deploys.plan.driver import generations
+from deploys.plan.finding import Finding
+from deploys.plan.machine import Machine
+from deploys.plan.plan import Capability, FileChange, Plan, digest
+from deploys.plan.proof import Step
+from deploys.plan.settings_values import Problem
+
+WIDTH = 14
+
+
+def describe_finding(finding: Finding, name: str, waivable: bool) -> str:
+    """A finding as a block: found, needed, fix and, where it can be, how to accept it."""
+    word = {"stop": "STOP", "warn": "WARN"}[finding.level] if not finding.accepted else "ACCEPTED"
+    rows = [("found", finding.found), ("needed", finding.needed), ("fix", finding.fix)]
+    if finding.stops and waivable:
+        rows.append(("accept", f'gpu_accept = ["{finding.check}"] in this host\'s data'))
+    head = f"{name}  {word}  {finding.check}"
+    return "\n".join([head, *(f"    {label:<8}{text}" for label, text in rows)])
+
+
+def describe_problems(name: str, problems: Sequence[Problem]) -> str:
+    """Every setting of a host that cannot be used, as one text."""
+    head = f"\n{name}  STOP  settings: {len(problems)} cannot be used; nothing was touched"
+    return "\n".join([head, *("    " + str(p).replace("\n", "\n    ") for p in problems)])
+
+
+def describe_steps(name: str, steps: Sequence[Step], verdict: str) -> str:
+    """The chain of proof of a host, a line per step."""
+    head = f"{name}: {verdict}"
+    return "\n".join([head, *(f"    {s.result:<8}{s.name:<18}{s.detail}" for s in steps)])
+
+
+def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding] = ()) -> str:
+    """The plan of one host as a page of text; the same inputs give the same page."""
+    lines = [f"{name}: {plan.distro.label}, kernel {machine.kernels.running or 'unknown'}"]
+    lines += [_row("gpu", text) for text in _gpus(machine)]
+    for capability in plan.capabilities:
+        lines += _capability(capability, set(plan.packages.missing))
+    lines += _changes("file", [f for f in plan.files if not _present(f, machine)])
+    lines += _changes("source", plan.sources)
+    lines.append(_row("packages", _packages(plan)))
+    if plan.runtime:
+        lines.append(
+            _row(
+                "daemon.json",
+                "runtime nvidia registered"
+                if "nvidia" in machine.docker.runtimes
+                else "register the runtime nvidia; every other key stays",
+            )
+        )
+    lines.append(_row("services", ", ".join(s.removesuffix(".service") for s in plan.services)))
+    lines.append(_row("reboot", _reboot(plan)))
+    lines.append(_row("outage", plan.outage))
+    lines += [_row("warning", f"{f.check}: {f.found}; needed: {f.needed}; {f.fix}") for f in findings if not f.stops]
+    return "\n".join(lines)
+
+
+def _row(label: str, text: str) -> str:
+    return f"    {label:<{WIDTH}}{text}".rstrip()
+
+
+def _gpus(machine: Machine) -> list[str]:
+    known = generations(machine)
+    texts = []
+    for gpu in machine.gpus:
+        generation = known[gpu.address]
+        driver = f", bound to {gpu.driver}" if gpu.driver else ""
+        texts.append(f"{gpu.id} {generation.name if generation else 'unknown generation'} at {gpu.address}{driver}")
+    if machine.nvswitches:
+        texts.append(f"{len(machine.nvswitches)} NVSwitch devices")
+    return texts
+
+
+def _capability(capability: Capability, missing: set[str]) -> list[str]:
+    title = capability.name
+    if not capability.packages:
+        return [_row(title, f"none: {'; '.join(capability.why)}")]
+    new = [p for p in capability.packages if p in missing]
+    state = f"install {', '.join(new)}" if new else "present"
+    head = f"{capability.version}, {state}" if capability.version else state
+    return [_row(title, head), *(_row("", f"why: {why}") for why in capability.why)]
+
+
+def _present(change: FileChange, machine: Machine) -> bool:
+    state = machine.files.get(change.path)
+    return state is not None and state.sha256 == digest(change.content)
+
+
+def _changes(label: str, changes: Sequence[FileChange]) -> list[str]:
+    return [_row(label, f"{change.path}: {change.why}") for change in changes]
+
+
+def _packages(plan: Plan) -> str:
+    count = len(plan.packages.missing)
+    if not count:
+        return "all present, nothing to do"
+    built = " after a trial build of the kernel module" if plan.packages.modules else ""
+    return f"{count} to install in one transaction{built}, about {plan.packages.download_bytes // MIB} MiB to download"
+
+
+def _reboot(plan: Plan) -> str:
+    if not plan.reboot.needed:
+        return "not needed"
+    return f"{'yes' if plan.reboot.allowed else 'needed, not allowed by gpu_reboot'}: {plan.reboot.why}"

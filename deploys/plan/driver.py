@@ -1,0 +1,143 @@
+"""DECIDE: which driver, in which module flavour, for the GPUs of one host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deploys.knowledge.gpus import Generation, find_generation
+from deploys.knowledge.records import Distro
+from deploys.plan.machine import Machine
+from deploys.plan.settings import Settings
+from deploys.plan.versions import branch_of, upstream
+
+
+@dataclass(frozen=True)
+class DriverChoice:
+    """The driver that fits, or (`problem` not empty) why none does, with what would (`needed`, `fix`)."""
+
+    branch: str = ""
+    version: str = ""
+    flavour: str = ""
+    dkms: str = ""
+    packages: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    problem: str = ""
+    needed: str = ""
+    fix: str = ""
+
+
+def generations(machine: Machine) -> dict[str, Generation | None]:
+    """PCI address of each GPU -> its generation (None: unknown id)."""
+    return {gpu.address: find_generation(gpu.device) for gpu in machine.gpus}
+
+
+def choose_flavour(machine: Machine, settings: Settings) -> DriverChoice:
+    """Proprietary wherever every GPU allows it, open where one demands it; asked-for values are honoured or refused."""
+    known = [g for g in generations(machine).values() if g]
+    must = sorted({g.name for g in known if g.open_modules == "must"})
+    cannot = sorted({g.name for g in known if g.open_modules == "cannot"})
+    if must and cannot:
+        return DriverChoice(
+            problem=f"{', '.join(must)} runs only on the open modules, {', '.join(cannot)} only on the proprietary ones",
+            needed="GPUs that one module flavour can drive together",
+            fix=f"move the {', '.join(cannot)} GPUs to another host",
+        )
+    asked = settings.kernel_modules
+    if asked == "proprietary" and must:
+        return _wrong_flavour(asked, must, "open")
+    if asked == "open" and cannot:
+        return _wrong_flavour(asked, cannot, "proprietary")
+    if asked != "auto":
+        return DriverChoice(flavour=asked, why=(f"{asked} kernel modules: asked for by gpu_kernel_modules",))
+    if must:
+        return DriverChoice(flavour="open", why=(f"open kernel modules: {', '.join(must)} runs on no others",))
+    names = ", ".join(sorted({g.name for g in known})) or "the GPU"
+    return DriverChoice(
+        flavour="proprietary", why=(f"proprietary kernel modules: every GPU here allows them ({names})",)
+    )
+
+
+def _wrong_flavour(asked: str, names: list[str], other: str) -> DriverChoice:
+    return DriverChoice(
+        problem=f'gpu_kernel_modules = "{asked}", but {", ".join(names)} runs only on the {other} modules',
+        needed=f"{other} kernel modules for this host",
+        fix=f'set gpu_kernel_modules = "{other}" or "auto" in this host\'s data',
+    )
+
+
+def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> DriverChoice:
+    """The driver of the distribution's archive, or the reason why it does not serve this host."""
+    choice = choose_flavour(machine, settings)
+    if choice.problem:
+        return choice
+    offer = distro.driver
+    modules = _offered_version(machine, offer.kernel_modules[choice.flavour][0], offer.versions[choice.flavour])
+    libraries = _offered_version(machine, "libcuda1", offer.user_space_version)
+    chosen = DriverChoice(
+        branch=offer.branch,
+        version=modules,
+        flavour=choice.flavour,
+        dkms=offer.dkms[choice.flavour],
+        packages=(*offer.kernel_modules[choice.flavour], *offer.user_space),
+        why=(*choice.why, f"branch {offer.branch}: {offer.why} ({distro.label})"),
+    )
+    return (
+        _refuse_mismatch(chosen, libraries, distro)
+        or _refuse_pin(chosen, settings, distro)
+        or _refuse_gpu(chosen, machine, distro)
+        or chosen
+    )
+
+
+def _offered_version(machine: Machine, package: str, known: str) -> str:
+    """What the host has installed, else what its own index offers, else what is known of the archive."""
+    found = machine.packages.version(package) or machine.packages.candidates.get(package)
+    return upstream(found) if found else known
+
+
+def _refuse_mismatch(choice: DriverChoice, libraries: str, distro: Distro) -> DriverChoice | None:
+    if choice.version == libraries:
+        return None
+    other = "proprietary" if choice.flavour == "open" else "open"
+    return DriverChoice(
+        flavour=choice.flavour,
+        problem=(
+            f"{distro.label} offers the {choice.flavour} kernel modules at {choice.version} and the libraries at {libraries}; "
+            "a driver works only when both are the same version"
+        ),
+        needed=f"kernel modules and libraries of one version (the older set, {min(choice.version, libraries)}, lacks security fixes)",
+        fix=f'set gpu_kernel_modules = "{other}" where the GPUs allow it, or wait until the archive has moved the whole set',
+    )
+
+
+def _refuse_pin(choice: DriverChoice, settings: Settings, distro: Distro) -> DriverChoice | None:
+    pin = settings.driver_branch
+    if pin is None or pin in (choice.version, choice.branch):
+        return None
+    return DriverChoice(
+        flavour=choice.flavour,
+        problem=f'gpu_driver_branch = "{pin}"; the archive of {distro.label} has {choice.version}',
+        needed="a branch or full version that the driver source carries",
+        fix=f'set gpu_driver_branch = "{choice.branch}" or remove it',
+    )
+
+
+def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> DriverChoice | None:
+    branch = int(branch_of(choice.version)) if branch_of(choice.version).isdigit() else 0
+    for gpu in machine.gpus:
+        generation = find_generation(gpu.device)
+        if generation is None:
+            problem = f"GPU {gpu.id} at {gpu.address} is unknown here, so nothing says that branch {branch} carries it"
+        elif branch < generation.first_branch:
+            problem = f"GPU {gpu.id} ({generation.name}) needs branch {generation.first_branch} or newer; {distro.label} carries {branch}"
+        elif generation.last_branch is not None and branch > generation.last_branch:
+            problem = f"GPU {gpu.id} ({generation.name}) is {generation.why}; {distro.label} carries {branch}"
+        else:
+            continue
+        return DriverChoice(
+            flavour=choice.flavour,
+            problem=problem,
+            needed="a driver branch that carries every GPU of the host",
+            fix="use a distribution release whose archive carries such a branch",
+        )
+    return None

@@ -1,0 +1,249 @@
+"""PROVE: what was seen on a host after the work, judged step by step. Pure.
+
+Each step is PASS, FAIL, SKIP with its reason, or UNKNOWN; a host is ready only when nothing failed and nothing is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from deploys.plan.machine import Machine, Proof
+from deploys.plan.plan import reboot_reasons, wants
+from deploys.plan.settings import Settings
+from deploys.plan.versions import below
+
+Result = Literal["PASS", "FAIL", "SKIP", "UNKNOWN"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of the chain of proof."""
+
+    name: str
+    result: Result
+    detail: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that a step may look at."""
+
+    machine: Machine
+    proof: Proof
+    settings: Settings
+
+    @property
+    def parts(self) -> frozenset[str]:
+        return wants(self.settings)
+
+
+def _step(name: str, good: bool | None, detail: str) -> Step:
+    return Step(name, "UNKNOWN" if good is None else "PASS" if good else "FAIL", detail)
+
+
+def pci_gpus(seen: Seen) -> Step:
+    """All GPUs are on the PCI bus."""
+    count, want = len(seen.machine.gpus), seen.settings.expected_gpus
+    if seen.machine.pci is None:
+        return _step("pci_gpus", None, "the PCI bus could not be read")
+    return _step(
+        "pci_gpus",
+        count > 0 if want is None else count == want,
+        f"{count} GPUs on the PCI bus" + (f", {want} expected" if want else ""),
+    )
+
+
+def nouveau_absent(seen: Seen) -> Step:
+    """The module nouveau is neither loaded nor bound, and no boot image will load it."""
+    bound = [g.address for g in seen.machine.gpus if g.driver == "nouveau"]
+    inside = [
+        k.release
+        for k in seen.machine.kernels.installed
+        if k.initramfs and k.initramfs.nouveau and not k.initramfs.blocked
+    ]
+    if bound or seen.machine.nouveau.loaded:
+        return _step("nouveau_absent", False, f"nouveau is loaded{' and holds ' + ', '.join(bound) if bound else ''}")
+    if inside:
+        return _step("nouveau_absent", False, f"the boot images of {', '.join(inside)} carry nouveau without its block")
+    return _step(
+        "nouveau_absent",
+        None if seen.machine.nouveau.loaded is None else True,
+        "not loaded, not bound, blocked in every boot image",
+    )
+
+
+def driver_built(seen: Seen) -> Step:
+    """The running and the next kernel have the module, in the version of the libraries."""
+    kernels = seen.machine.kernels
+    libraries = seen.machine.driver.user_space
+    for release in dict.fromkeys(r for r in (kernels.running, kernels.default) if r):
+        kernel = kernels.get(release)
+        version = kernel.nvidia_version if kernel else None
+        if version is None:
+            return _step("driver_built", False, f"no NVIDIA module for kernel {release}")
+        if libraries and version != libraries:
+            return _step("driver_built", False, f"module {version} for kernel {release}, libraries {libraries}")
+    return _step(
+        "driver_built",
+        bool(libraries) or None,
+        f"module and libraries {libraries or 'unknown'}, kernels {kernels.running}, {kernels.default or 'default unknown'}",
+    )
+
+
+def driver_loaded(seen: Seen) -> Step:
+    """The loaded module is the one on disk. When it is not loaded, the driver's own words say why."""
+    loaded, libraries = seen.machine.driver.loaded, seen.machine.driver.user_space
+    if loaded and libraries:
+        return _step("driver_loaded", loaded == libraries, f"module {loaded} loaded, libraries {libraries}")
+    if loaded:
+        return _step("driver_loaded", None, f"module {loaded} loaded, libraries unknown")
+    reasons = reboot_reasons(seen.machine)
+    said = (
+        "; ".join(seen.proof.kernel_log[-3:]) if seen.proof.kernel_log else "the kernel log has nothing from the driver"
+    )
+    why = f"reboot needed: {'; '.join(reasons)}" if reasons else said
+    return _step(
+        "driver_loaded", None if loaded is None and not reasons else False, f"no NVIDIA module is loaded: {why}"
+    )
+
+
+def device_nodes(seen: Seen) -> Step:
+    """CUDA opens nvidiactl, nvidia-uvm and a node per GPU."""
+    want = ["/dev/nvidiactl", "/dev/nvidia-uvm", *(f"/dev/nvidia{i}" for i in range(len(seen.machine.gpus)))]
+    lacking = [n for n in want if n not in seen.machine.driver.device_nodes]
+    return _step("device_nodes", not lacking, f"missing: {', '.join(lacking)}" if lacking else ", ".join(want))
+
+
+def nvml(seen: Seen) -> Step:
+    """nvidia-smi answers for as many GPUs as the PCI bus has."""
+    proof = seen.proof
+    if proof.smi_code is None:
+        return _step("nvml", None, "nvidia-smi gave no answer")
+    lines = [line for line in proof.smi_text.splitlines() if line.strip()]
+    if proof.smi_code != 0:
+        last = " ".join(lines)[:200] or "no output"
+        return _step(
+            "nvml",
+            False,
+            f"nvidia-smi ended with {proof.smi_code}: {last}"
+            if proof.smi_code != 124
+            else "nvidia-smi hung and was ended",
+        )
+    return _step(
+        "nvml",
+        len(lines) == len(seen.machine.gpus),
+        f"{len(lines)} GPUs answer, {len(seen.machine.gpus)} on the PCI bus",
+    )
+
+
+def kernel_log(seen: Seen) -> Step:
+    """No Xid since boot."""
+    if seen.proof.xids is None:
+        return _step("kernel_log", None, "the kernel log could not be read")
+    return _step("kernel_log", not seen.proof.xids, "; ".join(seen.proof.xids[-3:]) or "no Xid since boot")
+
+
+def cuda_call(seen: Seen) -> Step:
+    """That nvidia-smi answers is no proof: CUDA itself must start."""
+    answer = seen.proof.cuda
+    if answer is None:
+        return _step("cuda_call", None, "the CUDA probe gave no answer")
+    if answer.startswith("skip:"):
+        return Step("cuda_call", "SKIP", answer.removeprefix("skip:").strip())
+    return _step(
+        "cuda_call",
+        answer == "0",
+        "cuInit, a context and an allocation on every GPU"
+        if answer == "0"
+        else f"the CUDA driver API answers {answer}",
+    )
+
+
+def cuda_toolkit(seen: Seen) -> Step:
+    """A toolkit newer than 11.3 is there when one was asked for."""
+    if "cuda" not in seen.parts:
+        return Step("cuda_toolkit", "SKIP", "not part of this profile")
+    if seen.machine.cuda is None:
+        return _step("cuda_toolkit", None, "could not be read")
+    good = [t for t in seen.machine.cuda if below(t.version, "11.3.1") is False]
+    return _step(
+        "cuda_toolkit",
+        bool(good),
+        ", ".join(f"CUDA {t.version} in {t.path}" for t in good) or "no nvcc newer than 11.3",
+    )
+
+
+def docker_engine(seen: Seen) -> Step:
+    """The engine answers and is at least 19.03."""
+    if "docker" not in seen.parts:
+        return Step("docker_engine", "SKIP", "not part of this profile")
+    docker = seen.machine.docker
+    if docker.engine is None:
+        return _step("docker_engine", None, "could not be asked")
+    if not docker.engine:
+        return _step("docker_engine", False, docker.engine_error or "no engine answers")
+    return _step("docker_engine", below(docker.engine, "19.03") is False, f"engine {docker.engine}")
+
+
+def container_runtime(seen: Seen) -> Step:
+    """The engine lists the runtime `nvidia`, and its program exists."""
+    if "runtime" not in seen.parts:
+        return Step("container_runtime", "SKIP", "not part of this profile")
+    docker, toolkit = seen.machine.docker, seen.machine.toolkit
+    if toolkit.version is None or docker.engine is None:
+        return _step("container_runtime", None, "could not be asked")
+    if not toolkit.version:
+        return _step("container_runtime", False, "the NVIDIA Container Toolkit is not installed")
+    return _step(
+        "container_runtime",
+        "nvidia" in docker.runtimes and bool(toolkit.runtime),
+        f"toolkit {toolkit.version}, runtimes {', '.join(docker.runtimes) or 'none'}",
+    )
+
+
+def container_gpu(seen: Seen) -> Step:
+    """A container with the GPU: needs an image, which this release does not bring."""
+    if "runtime" not in seen.parts:
+        return Step("container_gpu", "SKIP", "not part of this profile")
+    return Step("container_gpu", "SKIP", "no image to prove it with; try: docker run --rm --gpus all IMAGE nvidia-smi")
+
+
+def services(seen: Seen) -> Step:
+    """The persistence daemon and Docker are active."""
+    want = ["nvidia-persistenced.service", *(["docker.service"] if "docker" in seen.parts else [])]
+    states = {u: seen.machine.units[u].active if u in seen.machine.units else "unknown" for u in want}
+    unknown = any(s in ("unknown", "") for s in states.values())
+    text = ", ".join(f"{u.removesuffix('.service')} {s}" for u, s in states.items())
+    return _step("services", None if unknown else all(s == "active" for s in states.values()), text)
+
+
+CHAIN: tuple[Callable[[Seen], Step], ...] = (
+    pci_gpus,
+    nouveau_absent,
+    driver_built,
+    driver_loaded,
+    device_nodes,
+    nvml,
+    kernel_log,
+    cuda_call,
+    cuda_toolkit,
+    docker_engine,
+    container_runtime,
+    container_gpu,
+    services,
+)
+
+
+def prove(machine: Machine, proof: Proof, settings: Settings) -> tuple[Step, ...]:
+    """Every step of the chain, in order."""
+    seen = Seen(machine, proof, settings)
+    return tuple(step(seen) for step in CHAIN)
+
+
+def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
+    """`ready`, `reboot-pending` (only a reboot is missing) or `not-ready`. UNKNOWN never counts as ready."""
+    if all(s.result in ("PASS", "SKIP") for s in steps):
+        return "ready"
+    return "reboot-pending" if reboot_reasons(machine) else "not-ready"

@@ -1,0 +1,18 @@
+"""The host put to work: a reboot where its state needs one, the driver loaded, services running."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from deploys.operations import reboot, services
+from deploys.plan.plan import Plan
+
+
+@deploy("Activate")
+def activate(plan: Plan, reboot_timeout: int) -> None:
+    """Reboot by state, load the driver, start the services."""
+    reboot.rebooted_when_needed(
+        name="Rebooted, where the state of the host needs it", allowed=plan.reboot.allowed, timeout=reboot_timeout
+    )
+    services.driver_loaded(name="The driver is loaded")
+    services.running(name="Services are enabled and running", units=plan.services)

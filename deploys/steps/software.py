@@ -1,0 +1,15 @@
+"""All packages in one transaction, with Docker's configuration in place before the engine starts for the first time."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from deploys.operations import docker, packages
+from deploys.plan.plan import Plan
+
+
+@deploy("Software")
+def install(plan: Plan, limit: int) -> None:
+    """Headers, driver, CUDA, Docker, Compose and the container toolkit, as far as the plan has them."""
+    docker.runtime_registered(name="Docker knows the NVIDIA runtime", wanted=plan.runtime)
+    packages.installed(name="All packages are installed in one transaction", plan=plan, limit=limit)

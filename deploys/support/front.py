@@ -1,0 +1,169 @@
+"""What `./provision ARGUMENTS` means: pyinfra's arguments with our defaults, and an exit code that can be trusted.
+
+pyinfra 3.10 ends with 0 when the inventory's path is mistyped, when no host matches `--limit`, after Ctrl-C and when
+the question before a run is answered with no; it dies with EOFError when it wants to ask and there is no terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from pyinfra.api.state import StateStage
+from pyinfra.context import ctx_state
+from pyinfra_cli.cli import cli
+from pyinfra_cli.main import main as run_pyinfra
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = frozenset({"fact", "exec", "debug-inventory"})
+USAGE = 2
+INTERRUPTED = 130
+
+# Options of pyinfra that take their value from the next argument.
+TAKES_VALUE = frozenset(
+    name for p in cli.params if isinstance(p, click.Option) and not p.is_flag and not p.count for name in p.opts
+)
+
+
+class UsageError(Exception):
+    """Arguments that cannot mean anything; the text says what would."""
+
+
+@dataclass
+class CommandLine:
+    """Arguments sorted as pyinfra will: indexes of the positional ones, and the names of the options."""
+
+    words: list[str]
+    positional: list[int] = field(default_factory=list)
+    options: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        index = 0
+        while index < len(self.words):
+            word = self.words[index]
+            if word == "--":
+                self.positional += range(index + 1, len(self.words))
+                return
+            if word.startswith("--"):
+                self.options.add(word.split("=")[0])
+                index += word in TAKES_VALUE
+            elif word.startswith("-") and word != "-":
+                self.options |= {f"-{letter}" for letter in word[1:]}
+            else:
+                self.positional.append(index)
+            index += 1
+
+    def has(self, *names: str) -> bool:
+        return not self.options.isdisjoint(names)
+
+
+def pyinfra_arguments(words: list[str], *, cwd: Path, terminal: bool, always_yes: bool = False) -> list[str]:
+    """pyinfra's arguments for ours. `terminal`: a person can answer; `always_yes`: PYINFRA_YES is set.
+
+    Raises UsageError.
+    """
+    line = CommandLine(list(words))
+    if not line.positional and line.has("--help", "-h", "--version", "--support"):
+        return line.words
+    command = _complete(line, cwd)
+    if not (always_yes or line.has("-y", "--yes")):
+        line.words[:0] = _yes(line, command, terminal=terminal)
+    return line.words
+
+
+def _complete(line: CommandLine, cwd: Path) -> str:
+    """Insert what was left out; the first operation (a deploy or one of pyinfra's words)."""
+    local, deploy = (_shown(ROOT / path, cwd) for path in ("inventories/local.py", "deploys/gpu_host.py"))
+    given = [line.words[i] for i in line.positional]
+    if not given:
+        line.words[:0] = [local, deploy]
+        return deploy
+    if given[0] in COMMANDS or _is_deploy(cwd / given[0]):
+        line.words[:0] = [local]
+        return given[0]
+    _check_inventory(given[0], cwd)
+    if len(given) == 1:
+        line.words.insert(line.positional[0] + 1, deploy)
+        return deploy
+    return given[1]
+
+
+def _shown(path: Path, cwd: Path) -> str:
+    """A path of the checkout, short where the current folder is the checkout."""
+    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+
+
+def _is_deploy(path: Path) -> bool:
+    return path.suffix == ".py" and path.is_file() and path.resolve().parent == ROOT / "deploys"
+
+
+def _check_inventory(inventory: str, cwd: Path) -> None:
+    """Refuse a path that is not there. Names of hosts and connectors are pyinfra's to judge."""
+    if "," in inventory or "@" in inventory or (cwd / inventory).is_file():
+        return
+    if "/" not in inventory and not inventory.endswith(".py"):
+        return
+    ours = sorted(p for p in (ROOT / "inventories").glob("*.py") if p.stem == Path(inventory).stem)
+    instead = f"; did you mean {_shown(ours[0], cwd)}?" if ours else "; an inventory is a file, HOST,HOST or @local"
+    raise UsageError(f"no inventory file {inventory} in {cwd}{instead}")
+
+
+def _yes(line: CommandLine, command: str, *, terminal: bool) -> list[str]:
+    """`-y` where pyinfra would ask although nothing would be changed."""
+    if line.has("--json", "--debug-operations") or command == "debug-inventory":
+        return []
+    if line.has("--dry"):
+        # Without -y a failed host is a question, and EOFError where nobody can answer. --diff needs the detection
+        # of changes that -y leaves out.
+        return [] if line.has("--diff") else ["-y"]
+    if terminal:
+        return []
+    if command in COMMANDS:
+        return ["-y"]
+    raise UsageError("there is no terminal to ask on; add -y to install, or --dry to see the plan")
+
+
+def exit_code(code: int, stage: StateStage | None, *, reached: bool, looked_only: bool) -> int:
+    """pyinfra's exit code, made honest. `stage`: where it ended; `reached`: some host was connected to."""
+    if code != 0 or stage is None:
+        return code
+    if stage >= StateStage.Connect and not reached:
+        return USAGE
+    if stage < StateStage.Disconnect and not looked_only:
+        return INTERRUPTED
+    return 0
+
+
+def main() -> None:
+    """Run pyinfra with the arguments of this process."""
+    cwd, terminal = Path.cwd(), sys.stdin is not None and sys.stdin.isatty()
+    try:
+        words = pyinfra_arguments(sys.argv[1:], cwd=cwd, terminal=terminal, always_yes="PYINFRA_YES" in os.environ)
+    except UsageError as error:
+        sys.stderr.write(f"provision: {error}\n")
+        sys.exit(USAGE)
+    sys.argv = ["pyinfra", *words]
+    try:
+        run_pyinfra()
+    except SystemExit as end:
+        sys.exit(_judge(end, CommandLine(words)))
+
+
+def _judge(end: SystemExit, line: CommandLine) -> int:
+    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    if not ctx_state.isset():
+        return code
+    state = ctx_state.get()
+    stage = getattr(state, "current_stage", None)
+    looked_only = line.has("--dry", "--json", "--debug-operations") or any(w in COMMANDS for w in line.words)
+    honest = exit_code(code, stage, reached=bool(getattr(state, "activated_hosts", ())), looked_only=looked_only)
+    if honest == USAGE and code == 0:
+        sys.stderr.write("provision: no host was reached; check the inventory and --limit\n")
+    return honest
+
+
+if __name__ == "__main__":
+    main()

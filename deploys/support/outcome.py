@@ -1,0 +1,131 @@
+"""What became of each host in this run, kept for the table, the JSON file and the exit code."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploys.plan.finding import Finding
+from deploys.plan.proof import Step
+from deploys.support.context import this_host, this_state
+
+SCHEMA = 1
+ORDER = ("ready", "planned", "passed", "reboot-pending", "not-ready", "refused", "failed", "unreachable")
+
+
+@dataclass
+class Outcome:
+    """One host. `state` is one of `ORDER`; `detail` says in one line why it is not better."""
+
+    host: str
+    state: str = "failed"
+    detail: str = ""
+    system: str = ""
+    gpus: list[str] = field(default_factory=list)
+    driver: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    plan: str = ""
+    steps: list[Step] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+
+class Ledger:
+    """All outcomes of a run. One per process: pyinfra runs one inventory per process."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.report_dir: str | None = None
+        self.started = time.time()
+        self.installed = False
+        self.dry = False
+
+    def of(self, name: str) -> Outcome:
+        return self.outcomes.setdefault(name, Outcome(name))
+
+
+LEDGER = Ledger()
+
+
+def current() -> Outcome:
+    """The outcome of the current host."""
+    return LEDGER.of(this_host().name)
+
+
+def settle_failed(state: Any) -> None:
+    """Give every host that pyinfra lost a state: unreachable before the deploy began, failed after."""
+    for host in state.inventory:
+        outcome = LEDGER.outcomes.get(host.name)
+        if outcome is None:
+            LEDGER.of(host.name).state = "unreachable"
+            LEDGER.of(host.name).detail = "no connection"
+        elif host in state.failed_hosts and outcome.state in ("planned", "failed", "passed"):
+            outcome.state = "failed"
+            outcome.detail = outcome.detail or "a step failed; see above"
+
+
+def table() -> str:
+    """A row per host, worst last, and a line that counts."""
+    rows = sorted(LEDGER.outcomes.values(), key=lambda o: (ORDER.index(o.state), o.host))
+    width = max([4, *(len(o.host) for o in rows)])
+    lines = [f"{'host':<{width}}  {'state':<14}  {'system':<10}  {'gpus':<4}  {'driver':<11}  detail"]
+    lines += [
+        f"{o.host:<{width}}  {o.state:<14}  {o.system:<10}  {len(o.gpus):<4}  {o.driver:<11}  {o.detail}".rstrip()
+        for o in rows
+    ]
+    counts = [f"{sum(o.state == s for o in rows)} {s}" for s in ORDER if any(o.state == s for o in rows)]
+    return "\n".join([*lines, "", ", ".join(counts)])
+
+
+def write_json(folder: str) -> Path:
+    """All outcomes as JSON, written whole or not at all. Raises OSError."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    document = {
+        "schema": SCHEMA,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(LEDGER.started)),
+        "seconds": round(time.time() - LEDGER.started, 1),
+        "hosts": [asdict(o) for o in sorted(LEDGER.outcomes.values(), key=lambda o: o.host)],
+    }
+    handle, name = tempfile.mkstemp(dir=target, prefix=".run-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=2)
+        file.write("\n")
+    path = target / f"run-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(LEDGER.started))}-{os.getpid()}.json"
+    Path(name).chmod(0o644)
+    Path(name).replace(path)
+    latest = target / "latest.json"
+    latest.unlink(missing_ok=True)
+    latest.symlink_to(path.name)
+    return path
+
+
+def tell() -> None:
+    """Print the table and write the file. Runs once, at the end of the process."""
+    if not LEDGER.outcomes:
+        return
+    state = this_state()
+    if state is not None:
+        settle_failed(state)
+    click.echo(f"\n{table()}", err=True)
+    if LEDGER.report_dir:
+        try:
+            path = write_json(LEDGER.report_dir)
+        except OSError as error:
+            click.echo(f"the result could not be written to {LEDGER.report_dir}: {error}", err=True)
+        else:
+            click.echo(f"result: {path}", err=True)
+
+
+def install() -> None:
+    """Have `tell` called when the run ends, however it ends."""
+    if not LEDGER.installed:
+        LEDGER.installed = True
+        atexit.register(tell)

@@ -1,0 +1,153 @@
+"""The first half of every entry: settings, probe, judgement, plan; and the refusal of a host that must be left alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from pyinfra.api.exceptions import PyinfraError
+
+from deploys.knowledge.distros import find_distro
+from deploys.plan.checks import CHECK_NAMES, WAIVABLE, judge
+from deploys.plan.describe import describe, describe_finding, describe_problems
+from deploys.plan.machine import Machine
+from deploys.plan.plan import Plan, make_plan
+from deploys.plan.settings import Settings, parse_settings
+from deploys.plan.settings_values import SettingsError
+from deploys.support import world
+from deploys.support.context import this_host, this_state
+from deploys.support.guard import log_error, refuse_host
+from deploys.support.heartbeat import Progress
+from deploys.support.logged import unit_name, wait_command
+from deploys.support.outcome import LEDGER, current, install
+
+# Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
+LONG_STEPS = ("rehearsal", "transaction", "initramfs")
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What the steps need of one host. `plan` is None where only its proof is wanted."""
+
+    machine: Machine
+    settings: Settings
+    plan: Plan | None = None
+
+
+def start() -> None:
+    """Once per process: the table at the end, the heartbeat, and whether this run only looks."""
+    if LEDGER.installed:
+        return
+    install()
+    LEDGER.dry = "--dry" in sys.argv
+    state = this_state()
+    if state is not None:
+        state.add_callback_handler(Progress())  # type: ignore[no-untyped-call]
+
+
+def say(text: str) -> None:
+    """Text for the person at the terminal; standard output stays free for --json."""
+    click.echo(text, err=True)
+
+
+def refuse(state: str, detail: str) -> None:
+    """Take this host out of the run and remember why. Nothing has been changed on it."""
+    outcome = current()
+    outcome.state, outcome.detail = state, detail
+    refuse_host()
+
+
+def read_settings() -> Settings | None:
+    """Settings of the current host, or None after refusing it with every problem at once."""
+    try:
+        settings = parse_settings(_data(), checks=CHECK_NAMES, waivable=WAIVABLE, read_file=_read_file)
+    except SettingsError as error:
+        say(describe_problems(this_host().name, error.problems))
+        refuse("refused", f"settings: {', '.join(p.key for p in error.problems)}")
+        return None
+    LEDGER.report_dir = settings.report_dir
+    return settings
+
+
+def _data() -> dict[str, object]:
+    return dict(this_host().data.dict())  # type: ignore[no-untyped-call]
+
+
+def _read_file(path: str) -> str | None:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+
+
+def read_machine() -> Machine | None:
+    """The record of this host, read after any step that an earlier run left running; None when it cannot be read."""
+    try:
+        machine = world.machine()
+        active = [
+            s for s in LONG_STEPS if unit_name(s) in machine.units and machine.units[unit_name(s)].active == "active"
+        ]
+        if active and not LEDGER.dry:
+            host = this_host()
+            for step in active:
+                host.log(f"an earlier run's step is still at work: waiting for {unit_name(step)}")
+                host.run_shell_command(wait_command(step))
+            world.forget()
+            machine = world.machine()
+    except world.UnreadableHostError as error:
+        current().detail = str(error)
+        return None
+    outcome = current()
+    outcome.system = " ".join(part for part in (machine.distribution.id, machine.distribution.version) if part)
+    outcome.gpus = [gpu.id for gpu in machine.gpus]
+    outcome.driver = machine.driver.loaded or machine.driver.user_space or ""
+    return machine
+
+
+def begin(*, decide: bool = True) -> Brief | None:
+    """Read and judge the current host, and plan for it; None when it is refused or cannot be read.
+
+    + decide: False where only the proof is wanted: no judgement, no plan
+    """
+    start()
+    current()
+    settings = read_settings()
+    machine = read_machine() if settings else None
+    if settings is None or machine is None:
+        return None
+    if not decide:
+        current().state = "planned"
+        return Brief(machine, settings)
+    return _judged(machine, settings)
+
+
+def _judged(machine: Machine, settings: Settings) -> Brief | None:
+    name, outcome = this_host().name, current()
+    findings = judge(machine, settings)
+    outcome.findings = list(findings)
+    stops = [f for f in findings if f.stops]
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if stops or distro is None:
+        say("\n" + "\n".join(describe_finding(f, name, f.check in WAIVABLE) for f in findings))
+        refuse("refused", ", ".join(f.check for f in stops))
+        return None
+    plan = make_plan(machine, settings, distro)
+    outcome.plan = describe(plan, machine, name, findings)
+    outcome.state = "planned"
+    say("\n" + outcome.plan)
+    return Brief(machine, settings, plan)
+
+
+def entry(main: Callable[[], None]) -> None:
+    """Run an entry's body for the current host: whatever goes wrong there fails this host and no other."""
+    try:
+        main()
+    except PyinfraError:
+        # "No hosts remaining": pyinfra's own way to end a run.
+        raise
+    except Exception as error:  # noqa: BLE001 - a bug here must not stop the other hosts
+        log_error(f"{type(error).__name__}: {error}")
+        refuse("failed", f"{type(error).__name__}: {error}")
