@@ -34,7 +34,7 @@ FLOORS: tuple[Floor, ...] = (
         "docker",
         "19.03",
         "29.5.1",
-        "19.03 is the first engine with --gpus; 29.5.1 fixes CVE-2026-41567, -41568, -42306",
+        "fixes CVE-2026-41567, -41568, -42306",
         Source("moby release notes", "2026-10-08"),
     ),
     Floor("driver", "535.288.01", "535.309.01", "NVIDIA bulletins of January and May 2026", _BULLETINS, branch="535"),

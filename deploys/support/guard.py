@@ -23,15 +23,13 @@ def log_error(text: str) -> None:
 def refuse_host() -> None:
     """Take the current host out of the run; the others go on. The caller returns at once.
 
-    Without `-y` pyinfra would ask "continue?" for each refused host and die where there is no terminal; a refusal
-    is an answer, not a question.
+    `State.fail_hosts` would ask "continue?" for each host, die where there is no terminal, and raise for the last one:
+    a refusal is an answer, not a question.
     """
     state = this_state()
-    if state is None:
-        return
-    if state.should_raise_failed_hosts is not None:
-        state.should_raise_failed_hosts = lambda _state: False
-    state.fail_hosts({this_host()})  # type: ignore[no-untyped-call]
+    if state is not None:
+        state.failed_hosts.add(this_host())
+        state.active_hosts.discard(this_host())
 
 
 def guarded(generator: Callable[P, Commands]) -> Callable[P, Commands]:

@@ -1,0 +1,72 @@
+"""Questions that make sense after the work: does the driver answer, does CUDA start, what did the kernel log."""
+
+from __future__ import annotations
+
+import re
+
+from deploys.plan.machine import Proof
+from facts.base import SubjectFact
+from facts.subject import Subject
+from facts.text import Tagged, integer
+
+# The CUDA driver API through ctypes: no compiler and no toolkit needed. Prints the first result that is not 0
+# (source: CUDA driver API reference, CUresult).
+_CUDA = """
+import ctypes, sys
+try:
+    cuda = ctypes.CDLL("libcuda.so.1")
+except OSError as error:
+    print("skip: no libcuda.so.1"); sys.exit()
+count, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64()
+result = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+for index in range(count.value):
+    result = result or cuda.cuCtxCreate_v2(ctypes.byref(context), 0, index)
+    result = result or cuda.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(1 << 20))
+    result = result or cuda.cuMemFree_v2(memory) or cuda.cuCtxDestroy_v2(context)
+print(result)
+"""
+
+_SCRIPT = rf"""
+if have nvidia-smi; then
+  out=$(timeout -k 2 30 nvidia-smi --query-gpu=index,name,driver_version --format=csv,noheader 2>&1); code=$?
+  printf '%s\n' "$out" | tag smi; echo "smicode $code"
+else echo 'smicode 127'; fi
+if log=$(dmesg 2>/dev/null); then
+  echo 'log read'
+  printf '%s\n' "$log" | grep -E 'NVRM|nvidia' | tail -n 12 | tag nvrm
+  printf '%s\n' "$log" | grep -E 'NVRM: Xid' | tail -n 5 | tag xid
+fi
+if have python3; then timeout -k 2 60 python3 - <<'PYTHON' 2>/dev/null | tag cuda
+{_CUDA.strip()}
+PYTHON
+else echo 'cuda skip: no python3 on the host to ask the CUDA driver with'; fi
+exit 0
+"""
+
+
+def parse(text: str) -> Proof:
+    """The answers; what is missing stays None."""
+    tagged = Tagged(text)
+    codes = tagged.all("smicode")
+    cuda = tagged.all("cuda")
+    read = "log" in tagged
+    return Proof(
+        smi_code=integer(codes[0]) if codes else None,
+        smi_text="\n".join(tagged.all("smi")),
+        kernel_log=tuple(_without_time(line) for line in tagged.all("nvrm")) if read else None,
+        xids=tuple(_without_time(line) for line in tagged.all("xid")) if read else None,
+        cuda=cuda[-1].strip() if cuda else None,
+    )
+
+
+def _without_time(line: str) -> str:
+    return re.sub(r"^\[[^\]]*\]\s*", "", line)
+
+
+SUBJECT = Subject[Proof]("proof", _SCRIPT, parse, Proof(), seconds=150)
+
+
+class GpuProof(SubjectFact[Proof]):
+    """nvidia-smi, the kernel log and a first call of CUDA."""
+
+    subject = SUBJECT
