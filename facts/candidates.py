@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # apt-cache writes its cache when root runs it and the cache is stale. So it runs as nobody, who can use a good cache
 # but not write one; where a file that it needs is closed to nobody, root works without any cache.
+# It unpacks compressed lists into nameless temporary files, which are kept in memory here.
 _SCRIPT = (
     MANAGER
     + f"names='{' '.join(PROBED_PACKAGES)}'\n"
@@ -35,8 +36,11 @@ if [ "$(id -u)" -ne 0 ]; then set -- apt-cache
 elif [ -z "$closed" ] && have setpriv; then set -- setpriv --reuid=65534 --regid=65534 --clear-groups apt-cache
 else set -- apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
 fi
+[ -d /dev/shm ] && export TMPDIR=/dev/shm
+answer=$("$@" policy $names) ||
+  answer=$(apt-cache -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= policy $names) || exit 1
 printf 'asked %s\n' $names
-"$@" policy $names | tag policy
+printf '%s\n' "$answer" | tag policy
 echo answered
 exit 0
 """

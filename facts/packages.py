@@ -83,7 +83,7 @@ def _problems(tagged: Tagged) -> tuple[str, ...]:
     """In the order found: unfinished packages, interrupted updates, what the audit says."""
     unfinished = [f"{name} {version} is in state {status}" for status, name, version in tagged.words("unfinished", 3)]
     updates = [f"dpkg was interrupted: {path}" for path in tagged.all("update") if path.startswith("/")]
-    audit = [line.strip() for line in tagged.all("audit") if line.strip()]
+    audit = [line.strip() for line in tagged.all("audit") if line.strip() and not line.startswith("dpkg: warning")]
     return (*unfinished, *updates, *audit)
 
 

@@ -37,8 +37,8 @@ class Subject(Generic[T_co]):
 
 # Functions that fragments may use.
 PRELUDE = r"""
-LC_ALL=C LANGUAGE=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL LANGUAGE PATH
+HOME=/nonexistent LC_ALL=C LANGUAGE=C PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME LC_ALL LANGUAGE PATH
 have() { command -v "$1" >/dev/null 2>&1; }
 need() { have "$1" || { echo "missing $1"; exit 69; }; }
 tag() { sed "s|^|$1 |"; }
