@@ -71,7 +71,7 @@ def _act(bed: Bed, arguments: argparse.Namespace) -> None:
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        _act(Bed.by_hand(), arguments)
+        _act(Bed.by_hand(change=arguments.action in ("up", "down")), arguments)
     except BedError as error:
         print(error, file=sys.stderr)
         return 1

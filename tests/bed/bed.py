@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.bed import packages
-from tests.bed.cache import cache_folder, try_lock
+from tests.bed.cache import cache_folder, try_lock, wait_lock
 from tests.bed.furnish import furnish
 from tests.bed.host import Host, Keys
 from tests.bed.network import Network, free_subnet
@@ -67,13 +67,15 @@ class Bed:
         return taken
 
     @classmethod
-    def by_hand(cls) -> Bed:
-        """The bed of the command line: keeps its hosts until they are taken down."""
+    def by_hand(cls, *, change: bool = True) -> Bed:
+        """The bed of the command line: keeps its hosts until they are taken down.
+
+        To `change` it waits for other commands and sets the bed up; without that it only looks.
+        """
         require_root()
-        descriptor = try_lock(slot_folder(HAND).with_suffix(".lock"))
-        if descriptor is None:
-            raise BedError("another `python -m tests.bed` is at work: wait for it to end")
-        bed = cls(HAND, descriptor)
+        if not change:
+            return cls(HAND, -1)
+        bed = cls(HAND, wait_lock(slot_folder(HAND).with_suffix(".lock")))
         bed.prepare()
         return bed
 
@@ -103,7 +105,7 @@ class Bed:
             self.network.down()
         shutil.rmtree(self.folder)
 
-    def __enter__(self) -> Bed:
+    def __enter__(self) -> Bed:  # noqa: PYI034  Self is not in Python 3.10
         return self
 
     def __exit__(

@@ -237,18 +237,39 @@ FOPEN(fopen64)
         NEXT(type(*) declared, #name);                      \
         return next passed;                                 \
     }
+/* The first namespaces of a kernel have fixed inode numbers (PROC_PID_INIT_INO and its like); pretend to be in them. */
+static ino_t first_namespace(const char *path)
+{
+    if (!path || (strncmp(path, "/proc/self/ns/", 14) && strncmp(path, "/proc/1/ns/", 11)))
+        return 0;
+    const char *name = strrchr(path, '/') + 1;
+    return !strcmp(name, "pid") ? 0xEFFFFFFCu : !strcmp(name, "cgroup") ? 0xEFFFFFFBu : !strcmp(name, "uts") ? 0xEFFFFFFEu
+           : !strcmp(name, "ipc") ? 0xEFFFFFFFu : 0;
+}
+
+#define STAT(name, declared, passed)                        \
+    int name declared                                       \
+    {                                                       \
+        char out[PATH_MAX];                                 \
+        NEXT(int(*) declared, #name);                       \
+        int result = next passed;                           \
+        ino_t first = first_namespace(path);                \
+        if (result == 0 && first && !S_ISLNK(st->st_mode))  \
+            st->st_ino = first;                             \
+        return result;                                      \
+    }
 #define P map(path, out)
 #define AT map_at(folder, path, out)
 BY_PATH(int, access, (const char *path, int mode), (P, mode))
 BY_PATH(int, euidaccess, (const char *path, int mode), (P, mode))
 BY_PATH(int, eaccess, (const char *path, int mode), (P, mode))
 BY_PATH(int, faccessat, (int folder, const char *path, int mode, int flags), (folder, AT, mode, flags))
-BY_PATH(int, stat, (const char *path, struct stat *st), (P, st))
-BY_PATH(int, lstat, (const char *path, struct stat *st), (P, st))
-BY_PATH(int, stat64, (const char *path, struct stat64 *st), (P, st))
-BY_PATH(int, lstat64, (const char *path, struct stat64 *st), (P, st))
-BY_PATH(int, fstatat, (int folder, const char *path, struct stat *st, int flags), (folder, AT, st, flags))
-BY_PATH(int, fstatat64, (int folder, const char *path, struct stat64 *st, int flags), (folder, AT, st, flags))
+STAT(stat, (const char *path, struct stat *st), (P, st))
+STAT(lstat, (const char *path, struct stat *st), (P, st))
+STAT(stat64, (const char *path, struct stat64 *st), (P, st))
+STAT(lstat64, (const char *path, struct stat64 *st), (P, st))
+STAT(fstatat, (int folder, const char *path, struct stat *st, int flags), (folder, AT, st, flags))
+STAT(fstatat64, (int folder, const char *path, struct stat64 *st, int flags), (folder, AT, st, flags))
 BY_PATH(int, statx, (int folder, const char *path, int flags, unsigned mask, struct statx *st), (folder, AT, flags, mask, st))
 BY_PATH(ssize_t, readlink, (const char *path, char *to, size_t size), (P, to, size))
 BY_PATH(ssize_t, readlinkat, (int folder, const char *path, char *to, size_t size), (folder, AT, to, size))
