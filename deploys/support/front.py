@@ -13,9 +13,10 @@ from pathlib import Path
 
 import click
 from pyinfra.api.state import StateStage
-from pyinfra.context import ctx_state
 from pyinfra_cli.cli import cli
 from pyinfra_cli.main import main as run_pyinfra
+
+from deploys.support.context import this_state
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = frozenset({"fact", "exec", "debug-inventory"})
@@ -34,11 +35,11 @@ class UsageError(Exception):
 
 @dataclass
 class CommandLine:
-    """Arguments sorted as pyinfra will: indexes of the positional ones, and the names of the options."""
+    """Arguments sorted as pyinfra will: indexes of the positional ones, and the options with their values."""
 
     words: list[str]
     positional: list[int] = field(default_factory=list)
-    options: set[str] = field(default_factory=set)
+    options: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         index = 0
@@ -48,27 +49,34 @@ class CommandLine:
                 self.positional += range(index + 1, len(self.words))
                 return
             if word.startswith("--"):
-                self.options.add(word.split("=")[0])
-                index += word in TAKES_VALUE
+                name, _, value = word.partition("=")
+                if word in TAKES_VALUE:
+                    index += 1
+                    value = self.words[index] if index < len(self.words) else ""
+                self.options[name] = value
             elif word.startswith("-") and word != "-":
-                self.options |= {f"-{letter}" for letter in word[1:]}
+                self.options |= {f"-{letter}": "" for letter in word[1:]}
             else:
                 self.positional.append(index)
             index += 1
 
     def has(self, *names: str) -> bool:
-        return not self.options.isdisjoint(names)
+        return any(name in self.options for name in names)
+
+    def operation(self) -> str:
+        """The first operation: a deploy or one of pyinfra's words; "" when there is none."""
+        return self.words[self.positional[1]] if len(self.positional) > 1 else ""
 
 
 def pyinfra_arguments(words: list[str], *, cwd: Path, terminal: bool, always_yes: bool = False) -> list[str]:
-    """pyinfra's arguments for ours. `terminal`: a person can answer; `always_yes`: PYINFRA_YES is set.
+    """Arguments of pyinfra for ours. `terminal`: a person can answer; `always_yes`: PYINFRA_YES is set.
 
     Raises UsageError.
     """
     line = CommandLine(list(words))
     if not line.positional and line.has("--help", "-h", "--version", "--support"):
         return line.words
-    command = _complete(line, cwd)
+    command = _complete(line, cwd / line.options.get("--chdir", ""))
     if not (always_yes or line.has("-y", "--yes")):
         line.words[:0] = _yes(line, command, terminal=terminal)
     return line.words
@@ -87,13 +95,15 @@ def _complete(line: CommandLine, cwd: Path) -> str:
     _check_inventory(given[0], cwd)
     if len(given) == 1:
         line.words.insert(line.positional[0] + 1, deploy)
-        return deploy
-    return given[1]
+    if not (cwd / given[0]).is_file() and not line.has("--group-data"):
+        # pyinfra finds group data beside an inventory file only; bare host names get our defaults too.
+        line.words[:0] = ["--group-data", _shown(ROOT / "inventories/group_data", cwd)]
+    return given[1] if len(given) > 1 else deploy
 
 
 def _shown(path: Path, cwd: Path) -> str:
     """A path of the checkout, short where the current folder is the checkout."""
-    return str(path.relative_to(cwd) if path.is_relative_to(cwd) else path)
+    return str(path.relative_to(ROOT) if cwd == ROOT else path)
 
 
 def _is_deploy(path: Path) -> bool:
@@ -126,9 +136,9 @@ def _yes(line: CommandLine, command: str, *, terminal: bool) -> list[str]:
     raise UsageError("there is no terminal to ask on; add -y to install, or --dry to see the plan")
 
 
-def exit_code(code: int, stage: StateStage | None, *, reached: bool, looked_only: bool) -> int:
-    """pyinfra's exit code, made honest. `stage`: where it ended; `reached`: some host was connected to."""
-    if code != 0 or stage is None:
+def exit_code(code: int, stage: StateStage, *, reached: bool, looked_only: bool) -> int:
+    """The exit code of pyinfra, made honest. `stage`: where it ended; `reached`: some host was connected to."""
+    if code != 0:
         return code
     if stage >= StateStage.Connect and not reached:
         return USAGE
@@ -141,7 +151,7 @@ def main() -> None:
     """Run pyinfra with the arguments of this process."""
     cwd, terminal = Path.cwd(), sys.stdin is not None and sys.stdin.isatty()
     try:
-        words = pyinfra_arguments(sys.argv[1:], cwd=cwd, terminal=terminal, always_yes="PYINFRA_YES" in os.environ)
+        words = pyinfra_arguments(sys.argv[1:], cwd=cwd, terminal=terminal, always_yes=_yes_by_environment())
     except UsageError as error:
         sys.stderr.write(f"provision: {error}\n")
         sys.exit(USAGE)
@@ -152,14 +162,20 @@ def main() -> None:
         sys.exit(_judge(end, CommandLine(words)))
 
 
+def _yes_by_environment() -> bool:
+    """PYINFRA_YES stands for -y, read as click reads it."""
+    return os.environ.get("PYINFRA_YES", "").strip().lower() in {"1", "true", "t", "yes", "y", "on"}
+
+
 def _judge(end: SystemExit, line: CommandLine) -> int:
     code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    if not ctx_state.isset():
+    state = this_state()
+    if state is None:
         return code
-    state = ctx_state.get()
-    stage = getattr(state, "current_stage", None)
-    looked_only = line.has("--dry", "--json", "--debug-operations") or any(w in COMMANDS for w in line.words)
-    honest = exit_code(code, stage, reached=bool(getattr(state, "activated_hosts", ())), looked_only=looked_only)
+    looked_only = line.operation() == "fact" or line.has("--dry", "--debug-operations")
+    looked_only = looked_only or (line.has("--json") and not line.has("-y", "--yes"))
+    reached = bool(getattr(state, "activated_hosts", ()))
+    honest = exit_code(code, state.current_stage, reached=reached, looked_only=looked_only)
     if honest == USAGE and code == 0:
         sys.stderr.write("provision: no host was reached; check the inventory and --limit\n")
     return honest

@@ -1,0 +1,50 @@
+"""Every setting with its default. Copy this file, keep what differs, then: ./provision COPY.py --dry
+
+A list here is a group, and its names are hosts; helpers begin with "_". Settings may stand in a group's data, as here,
+in a host's own data, or in group_data/NAME_OF_THE_GROUP.py; the most particular one wins.
+"""
+
+from typing import Any
+
+_settings: dict[str, Any] = {
+    # What becomes of the host: "full" (driver, CUDA, Docker, container runtime), "containers" (the same without CUDA;
+    # images bring their own) or "raw" (driver and CUDA, no Docker).
+    "gpu_profile": "full",
+    # Where the driver and CUDA come from: "distro" (the distribution's archive) or "nvidia" (NVIDIA's repository).
+    "gpu_driver_source": "distro",
+    # A driver branch ("580") or a full version ("580.159.03"), always in quotes; None takes what the source offers.
+    "gpu_driver_branch": None,
+    # "auto": proprietary wherever every GPU allows it, open where one demands it. Or "proprietary", or "open".
+    "gpu_kernel_modules": "auto",
+    # "auto": the newest CUDA toolkit that fits; a version ("12.4") or a list of them; None: no toolkit.
+    "gpu_cuda": "auto",
+    # Where Docker comes from: "distro" or "docker" (Docker's repository).
+    "gpu_docker_source": "distro",
+    # How containers get GPUs: "nvidia" (NVIDIA's repository), "aur" (Arch user repository), None (leave Docker alone).
+    "gpu_container_runtime": "nvidia",
+    # Refuse the host when it does not have exactly so many GPUs; None does not count them.
+    "gpu_expected_gpus": None,
+    # Names of checks whose refusal is accepted on this host, as the refusal prints them.
+    "gpu_accept": [],
+    # Mirrors by the name of the repository, "nvidia-container-toolkit": a base URL or, where the mirror signs anew, a
+    # mapping with "url", "key" (a file on this machine) and, if you like, the key's "fingerprint".
+    "gpu_mirrors": {},
+    # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
+    "gpu_reboot": "when-needed",
+    # Seconds that a host may take to come back.
+    "gpu_reboot_timeout": 1200,
+    # Seconds that one long step (packages, module builds) may take.
+    "gpu_operation_timeout": 5400,
+    # Folder on this machine for the results as JSON; None writes none.
+    "gpu_report_dir": "reports",
+}
+
+inference = (
+    [
+        "gpu-01.example",
+        ("gpu-02.example", {"gpu_expected_gpus": 8, "ssh_user": "root"}),
+        # Any other user needs sudo without a password.
+        ("gpu-03.example", {"gpu_profile": "containers", "ssh_user": "admin", "_sudo": True}),
+    ],
+    _settings,
+)
