@@ -28,13 +28,15 @@ _ROW = re.compile(r".*?\s(\d+)\s+(\d+|-)\s+(\d+|-)\s+(?:\d+%|-)\s+(/.*)", flags=
 
 def parse(text: str) -> tuple[Filesystem, ...]:
     """One record a path that exists, in the order asked. Free space is what is left to ordinary processes."""
-    found: list[Filesystem] = []
+    found: dict[str, Filesystem] = {}
+    path = ""
     for tag, rest in Tagged(text).lines:
-        if tag == "path" and rest in PATHS:
-            found.append(Filesystem(path=rest))
-        elif found and tag in ("space", "inodes") and (row := _ROW.fullmatch(rest.strip())):
-            found[-1] = _filled(found[-1], tag, row)
-    return tuple({f.path: f for f in found}.values())
+        if tag == "path":
+            path = rest if rest in PATHS else ""
+            found.update({path: Filesystem(path=path)} if path else {})
+        elif path and tag in ("space", "inodes") and (row := _ROW.fullmatch(rest.strip())):
+            found[path] = _filled(found[path], tag, row)
+    return tuple(found.values())
 
 
 def _filled(filesystem: Filesystem, tag: str, row: re.Match[str]) -> Filesystem:

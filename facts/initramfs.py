@@ -17,8 +17,8 @@ from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged
 
-# `start` prints the offset of the compressed part: the first byte after the plain archives that is not padding.
-# It prints nothing where there is no such part.
+# `start` prints the offset of the compressed part, which is what follows the first plain archive that no other plain
+# archive follows; "none" where only padding does, nothing where no archive ends.
 _SCRIPT = r"""
 need grep; need od
 names() {
@@ -27,10 +27,12 @@ names() {
 }
 start() {
   [ "$(head -c 5 "$1")" = 07070 ] || { echo 0; return; }
-  at=$(grep -abo 'TRAILER!!!' "$1" | tail -n 1); at=${at%%:*}
-  [ -n "$at" ] || { echo damaged; return; }
-  skip=$(tail -c +$((at + 11)) "$1" | head -c 65536 | od -An -v -tx1 -w1 | grep -n -m 1 -v ' 00'); skip=${skip%%:*}
-  [ -z "$skip" ] || echo $((at + 9 + skip))
+  grep -aboE '07070[12][0-9A-Fa-f]{104}TRAILER!!!' "$1" | while IFS=: read -r at rest; do
+    skip=$(tail -c +$((at + 121)) "$1" | head -c 65536 | od -An -v -tx1 -w1 | grep -n -m 1 -v ' 00'); skip=${skip%%:*}
+    [ -n "$skip" ] || { echo none; break; }
+    begin=$((at + 119 + skip))
+    [ "$(tail -c +$((begin + 1)) "$1" | head -c 5 | tr -d '\0')" = 07070 ] || { echo "$begin"; break; }
+  done
 }
 unpack() {
   case $1 in
@@ -43,8 +45,9 @@ unpack() {
 }
 list() {
   begin=$(start "$1")
-  case $begin in 0) ;; damaged) return ;; *) names plain <"$1" ;; esac
-  [ -n "$begin" ] || { echo whole; return; }
+  [ -n "$begin" ] || return
+  [ "$begin" = 0 ] || names plain <"$1"
+  [ "$begin" != none ] || { echo whole; return; }
   magic=$(tail -c +$((begin + 1)) "$1" | head -c 4 | od -An -v -tx1 | tr -d ' \n')
   tail -c +$((begin + 1)) "$1" | unpack "$magic" | names packed
 }
@@ -67,7 +70,7 @@ _NOUVEAU = re.compile(r"(?:.*/)?nouveau\.ko(?:\.[a-z0-9]+)?")
 # What vendors and people call the file that blocks nouveau; the driver packages of Ubuntu use the last name.
 _BLOCKER = re.compile(
     r"(?:.*/)?modprobe\.d/(?:"
-    + re.escape(PurePosixPath(NOUVEAU_BLOCK).name)
+    + re.escape(PurePosixPath(NOUVEAU_BLOCK).stem)
     + r"|.*(?:black|block|deny)lists?.*nouveau.*|.*nouveau.*(?:black|block|deny)list.*|.*disable.*nouveau.*"
     r"|nvidia-graphics-drivers.*)\.conf"
 )
