@@ -23,6 +23,7 @@ for m in nvidia nvidia_current; do
   echo "module $m"
   [ -r "/sys/module/$m/version" ] && tag loaded <"/sys/module/$m/version"
 done
+[ -r /run/gpu-host/load-tried ] && head -c 100 /run/gpu-host/load-tried | tag tried
 [ -r /proc/driver/nvidia/version ] && grep NVRM /proc/driver/nvidia/version | tag nvrm
 for f in /dev/nvidia*; do [ -e "$f" ] && echo "node $f"; done
 libraries=$(
@@ -70,6 +71,7 @@ def parse(text: str) -> Driver:
     return Driver(
         loaded=loaded,
         loaded_flavour=flavour,
+        load_tried=tagged.first("tried") or "",
         user_space=newest if "searched" in tagged else None,
         runfile=_runfile(tagged, [p for p in installers if _merged(p) not in owned], versions, owned)
         if asked

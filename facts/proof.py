@@ -12,11 +12,14 @@ from facts.text import Tagged, integer
 # The CUDA driver API through ctypes: no compiler and no toolkit needed. Prints the first result that is not 0
 # (source: CUDA driver API reference, CUresult).
 _CUDA = """
-import ctypes, sys
+import sys
 try:
+    import ctypes
     cuda = ctypes.CDLL("libcuda.so.1")
-except OSError as error:
-    print("skip: no libcuda.so.1"); sys.exit()
+except ImportError:
+    print("skip: the Python of the host has no ctypes to ask the CUDA driver with"); sys.exit()
+except OSError:
+    print("skip: the host has no libcuda.so.1"); sys.exit()
 count, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64()
 result = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
 for index in range(count.value):

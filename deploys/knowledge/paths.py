@@ -2,6 +2,8 @@
 
 LOG_DIR = "/var/log/gpu-host"
 STATE_DIR = "/var/lib/gpu-host"
+# Forgotten at each boot, as what it says should be.
+LOAD_TRIED = "/run/gpu-host/load-tried"
 
 NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"

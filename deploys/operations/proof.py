@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 
 from deploys.plan.describe import describe_steps
@@ -14,7 +13,7 @@ from deploys.plan.plan import reboot_reasons
 from deploys.plan.proof import prove, verdict
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
-from deploys.support.guard import guarded
+from deploys.support.guard import guarded, log_error, refuse_host
 from deploys.support.outcome import current
 from deploys.support.run import say
 from deploys.support.world import machine
@@ -43,13 +42,9 @@ def proven(settings: Settings) -> Commands:
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
     outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
     say("\n" + describe_steps(host.name, steps, result))
-    if result == "ready":
-        host.noop("ready")
-    else:
-        yield FunctionCommand(_not_ready, (), {})
-
-
-def _not_ready(state: Any, host: Any) -> bool:
-    """Fails this host alone: pyinfra takes the return value of a function with these parameters."""
-    del state, host
-    return False
+    host.noop(result)
+    if result != "ready":
+        # The proof changes nothing, so it has nothing to execute either: the host counts as failed without a command.
+        log_error(f"{result}: {outcome.detail}")
+        refuse_host()
+    yield from ()

@@ -9,6 +9,7 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
+from deploys.knowledge.paths import LOAD_TRIED
 from deploys.plan.machine import Machine
 from deploys.plan.plan import reboot_reasons
 from deploys.support.context import this_host
@@ -47,21 +48,30 @@ def running(units: Sequence[str]) -> Commands:
         this_host().noop("all services are as wanted")
 
 
-def can_load(now: Machine) -> bool:
-    """Is there a module for the running kernel, none loaded, and nothing (such as nouveau) that a reboot must clear first?"""
+def loadable(now: Machine) -> str:
+    """Version of the module that should be loaded now; "" when there is none, when one is loaded, when this version has been
+
+    tried in this boot already, or when a reboot must clear the way first.
+    """
     kernel = now.kernels.get(now.kernels.running)
-    on_disk = bool(kernel and kernel.nvidia_version)
-    return on_disk and now.driver.loaded == "" and not reboot_reasons(now) and bool(now.gpus)
+    version = (kernel.nvidia_version if kernel else None) or ""
+    if now.driver.loaded != "" or not now.gpus or reboot_reasons(now) or now.driver.load_tried == version:
+        return ""
+    return version
 
 
 @operation()
 @guarded
 @changing
 def driver_loaded() -> Commands:
-    """The driver is loaded where that needs no reboot. A failure is no failure here: verification names the driver's own error."""
-    if can_load(machine()):
-        yield StringCommand(
-            "modprobe nvidia >/dev/null 2>&1 && modprobe nvidia-uvm >/dev/null 2>&1; nvidia-modprobe -c 0 -u >/dev/null 2>&1; true"
-        )
-    else:
+    """The driver is loaded where that needs no reboot; tried once per boot and version.
+
+    That it cannot be loaded is no failure here: the proof names the driver's own error.
+    """
+    version = loadable(machine())
+    if not version:
         this_host().noop("nothing to load")
+        return
+    note = f"mkdir -p {LOAD_TRIED.rsplit('/', 1)[0]} && echo {shlex.quote(version)} >{LOAD_TRIED}"
+    load = "modprobe nvidia && modprobe nvidia-uvm && nvidia-modprobe -c 0 -u"
+    yield StringCommand(f"{{ {load}; }} >/dev/null 2>&1; {note}")

@@ -250,11 +250,12 @@ class Driver(Record):
     """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
 
     "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
-    files that no package owns; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
+    files that no package owns; `load_tried` is the version that was loaded, or tried in vain, in this boot; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
     """
 
     loaded: str | None = None
     loaded_flavour: str | None = None
+    load_tried: str | None = None
     user_space: str | None = None
     runfile: str | None = None
     unowned: tuple[str, ...] = ()

@@ -112,6 +112,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro) -> Plan:
     wanted = tuple(dict.fromkeys(p for c in capabilities for p in c.packages))
     missing = tuple(p for p in wanted if machine.packages.version(p) is None)
     modules = distro.driver.kernel_modules.get(driver.flavour, ())
+    reboot = plan_reboot(machine, settings)
     size = sum(SIZES[c.name].download for c in capabilities if c.name in SIZES and set(c.packages) & set(missing))
     return Plan(
         distro=distro,
@@ -124,8 +125,8 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro) -> Plan:
         docker="docker" in parts,
         runtime="runtime" in parts,
         cuda="cuda" in parts,
-        reboot=plan_reboot(machine, settings),
-        outage=_outage(machine, missing),
+        reboot=reboot,
+        outage=_outage(reboot, missing),
     )
 
 
@@ -255,14 +256,9 @@ def reboot_reasons(machine: Machine) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _outage(machine: Machine, missing: tuple[str, ...]) -> str:
-    if plan_reboot_needed(machine):
+def _outage(reboot: RebootPlan, missing: tuple[str, ...]) -> str:
+    if reboot.needed and reboot.allowed:
         return "the host reboots once: a few minutes, up to twenty on large servers"
     if missing:
         return "none expected: packages are added, running services are not restarted"
     return "none"
-
-
-def plan_reboot_needed(machine: Machine) -> bool:
-    """True when the state of the host asks for a reboot now."""
-    return bool(reboot_reasons(machine))

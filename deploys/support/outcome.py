@@ -62,6 +62,8 @@ def current() -> Outcome:
 def settle_failed(state: Any) -> None:
     """Give every host that pyinfra lost a state: unreachable before the deploy began, failed after."""
     for host in state.inventory:
+        if not state.is_host_in_limit(host):
+            continue
         outcome = LEDGER.outcomes.get(host.name)
         if outcome is None:
             LEDGER.of(host.name).state = "unreachable"

@@ -45,6 +45,9 @@ def start() -> None:
     LEDGER.dry = "--dry" in sys.argv
     state = this_state()
     if state is not None:
+        if state.should_raise_failed_hosts is not None:
+            # Without -y pyinfra asks "continue?" whenever a host fails, and dies where there is no terminal.
+            state.should_raise_failed_hosts = lambda _state: False
         state.add_callback_handler(Progress())  # type: ignore[no-untyped-call]
 
 

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from deploys.plan.machine import Machine
-from deploys.support.context import is_executing, this_host
+from deploys.support.context import is_executing, this_host, this_state
 from facts.probe import Probe
 
 P = ParamSpec("P")
@@ -30,7 +30,8 @@ def machine() -> Machine:
     known = _MACHINES.get(host.name)
     if known is None:
         known = host.get_fact(Probe)
-        if not isinstance(known, Machine):
+        state = this_state()
+        if state is not None and host in state.failed_hosts:
             raise UnreadableHostError(f"the probe of {host.name} gave no answer")
         _MACHINES[host.name] = known
     return known

@@ -41,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),
     Check(gpu.gpu_not_bound_to_vfio),
     Check(gpu.driver_fits_gpus, never="the driver would not serve the GPUs"),
+    Check(gpu.fabric_manager_available),
     Check(gpu.driver_branch_alive),
     Check(gpu.no_foreign_driver, never="two drivers on one host break each other"),
     Check(gpu.gpu_idle_before_driver_change),

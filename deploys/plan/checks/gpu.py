@@ -84,6 +84,19 @@ def driver_fits_gpus(machine: Machine, settings: Settings) -> Finding | None:
     return stop("driver_fits_gpus", choice.problem, choice.needed, choice.fix)
 
 
+def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | None:
+    """Without Fabric Manager at exactly the driver's version, CUDA does not start on GPUs behind NVSwitches."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if not machine.nvswitches or distro is None or settings.driver_source != "distro":
+        return None
+    return stop(
+        "fabric_manager_available",
+        f"{len(machine.nvswitches)} NVSwitches; the archive of {distro.label} carries no Fabric Manager",
+        "Fabric Manager of the driver's full version",
+        'install it from NVIDIA\'s repository yourself and accept this check, or wait for gpu_driver_source = "nvidia"',
+    )
+
+
 def driver_branch_alive(machine: Machine, settings: Settings) -> Finding | None:
     """A branch past its end, or below its security floor, is named with the way out."""
     choice = _choice(machine, settings)

@@ -1,0 +1,50 @@
+"""One host's trouble stays that host's: garbage, silence and refusals beside two good hosts in the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.bed.bed import Bed
+from tests.bed.inventory import run_pyinfra, write_inventory
+
+
+def test_bad_neighbours_do_not_disturb_good_hosts(bed: Bed, tmp_path: Path) -> None:
+    good = [bed.make_host("bookworm", "good-a"), bed.make_host("bookworm", "good-b")]
+    garbage = bed.make_host("bookworm", "garbage")
+    # Every tool that the probe leans on prints noise: bytes that are no text, and far too many of them.
+    garbage.put("/usr/local/bin/timeout", "#!/bin/sh\nhead -c 3000000 /dev/urandom\n", 0o755)
+    garbage.put("/usr/bin/tr", "#!/bin/sh\nexec head -c 3000000 /dev/urandom\n", 0o755)
+    refuses = bed.make_host("bookworm", "refuses")
+    refuses.refuse_ssh()
+    dead = bed.make_host("bookworm", "dead")
+    dead.cut()
+    hosts = [*good, garbage, refuses, dead]
+    inventory = write_inventory(tmp_path / "inventory.py", hosts, {"gpu_report_dir": str(tmp_path)})
+    run = run_pyinfra(inventory, "deploys/preflight.py", "-y", timeout=300)
+    print(run.stderr[-5000:])
+    states = {h["host"]: h["state"] for h in json.loads((tmp_path / "latest.json").read_text())["hosts"]}
+    assert run.returncode != 0
+    assert states["good-a"] == states["good-b"] == "passed"
+    assert states["garbage"] in ("failed", "refused")
+    assert states["refuses"] == states["dead"] == "unreachable"
+    for name, state in states.items():
+        assert any(line.split()[:2] == [name, state] for line in run.stderr.splitlines()), f"{name} is in the table"
+    for host in hosts:
+        host.remove()
+
+
+def test_settings_of_one_host_refuse_that_host_alone(bed: Bed, tmp_path: Path) -> None:
+    good, bad = bed.make_host("bookworm", "good-c"), bed.make_host("bookworm", "bad-settings")
+    members = [good, (bad, {"gpu_driver_branch": 535.1, "gpu_profil": "full", "gpu_expected_gpus": -1})]
+    inventory = write_inventory(tmp_path / "inventory.py", members, {"gpu_report_dir": str(tmp_path)})
+    commands = bad.count_commands()
+    run = run_pyinfra(inventory, "deploys/preflight.py", "-y")
+    states = {h["host"]: h["state"] for h in json.loads((tmp_path / "latest.json").read_text())["hosts"]}
+    assert run.returncode != 0
+    assert states == {"good-c": "passed", "bad-settings": "refused"}
+    assert bad.count_commands() == commands, "not even a probe was sent"
+    for key in ("gpu_driver_branch", "gpu_profil", "gpu_expected_gpus"):
+        assert key in run.stderr
+    good.remove()
+    bad.remove()

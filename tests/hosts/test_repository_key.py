@@ -1,0 +1,23 @@
+"""A repository signed with another key is refused in the rehearsal, before anything on the host has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bed.bed import Bed
+from tests.bed.inventory import run_pyinfra, write_inventory
+from tests.bed.repository import Repository
+from tests.bed.snapshot import diff, snapshot
+
+
+def test_wrong_key_is_refused_before_any_change(bed: Bed, repo: Repository, tmp_path: Path) -> None:
+    host = bed.make_host("bookworm", "wrong-key")
+    mirror = {"nvidia-container-toolkit": {"url": repo.url, "key": str(repo.stranger_key_path)}}
+    data = {"gpu_mirrors": mirror, "gpu_profile": "containers", "gpu_report_dir": str(tmp_path)}
+    inventory = write_inventory(tmp_path / "inventory.py", [host], data)
+    before = snapshot(host)
+    run = run_pyinfra(inventory, "deploys/gpu_host.py", "-y")
+    assert run.returncode == 1
+    assert "the package index cannot be refreshed with these sources" in run.stderr
+    assert [line for line in diff(before, snapshot(host)) if "/gpu-host" not in line] == []
+    host.remove()
