@@ -95,8 +95,7 @@ def _complete(line: CommandLine, cwd: Path) -> str:
     _check_inventory(given[0], cwd)
     if len(given) == 1:
         line.words.insert(line.positional[0] + 1, deploy)
-    if not (cwd / given[0]).is_file() and not line.has("--group-data"):
-        # pyinfra finds group data beside an inventory file only; bare host names get our defaults too.
+    if not line.has("--group-data") and not _has_defaults(cwd / given[0], cwd):
         line.words[:0] = ["--group-data", _shown(ROOT / "inventories/group_data", cwd)]
     return given[1] if len(given) > 1 else deploy
 
@@ -104,6 +103,11 @@ def _complete(line: CommandLine, cwd: Path) -> str:
 def _shown(path: Path, cwd: Path) -> str:
     """A path of the checkout, short where the current folder is the checkout."""
     return str(path.relative_to(ROOT) if cwd == ROOT else path)
+
+
+def _has_defaults(inventory: Path, cwd: Path) -> bool:
+    """Does pyinfra find data for all hosts by itself, beside the inventory or in the current folder?"""
+    return any((folder / "group_data/all.py").is_file() for folder in (inventory.parent, cwd))
 
 
 def _is_deploy(path: Path) -> bool:
