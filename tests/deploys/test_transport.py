@@ -4,6 +4,7 @@ import runpy
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_jump_hosts_channel_has_no_socket_options_and_is_used_as_it_is() -> No
         def settimeout(self, seconds: float) -> None:
             self.timeout = seconds
 
-    channel = Channel()
+    channel: Any = Channel()
     assert tuned_transport(channel).sock is channel
 
 
