@@ -51,12 +51,14 @@ class VmBed:
 
     def close(self) -> None:
         """Stop the guests, remove network and work folder, let the next run in."""
-        for guest in self._vms:
-            guest.kill()
-        network.down()
-        clean_folder(self.work)
-        if self._lock:
-            self._lock.close()
+        try:
+            for guest in self._vms:
+                guest.kill()
+            clean_folder(self.work)
+        finally:
+            network.down()
+            if self._lock:
+                self._lock.close()
 
     def base_image(self) -> image.BaseImage:
         """The base image, made on first use (minutes) or taken from the cache."""
@@ -75,10 +77,16 @@ class VmBed:
         if slot is None:
             raise VmError(f"all {len(network.SLOTS)} guest slots are in use; power one off first")
         overlay = self.work / f"{name}.qcow2"
+        if overlay.exists():
+            raise VmError(f"a guest named {name} exists; choose another name or discard it first")
         run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.disk), str(overlay))
         guest = Vm(name, slot, Disk(overlay), self.work, key=base.key, host_key=base.host_key)
         self._vms.append(guest)
-        guest.start()
+        try:
+            guest.start()
+        except VmError:
+            self.discard(guest)
+            raise
         return guest
 
     def discard(self, guest: Vm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,13 @@ def test_udev_loads_nouveau_for_them(module_vm: Vm) -> None:
 def test_reaches_the_package_archive(module_vm: Vm) -> None:
     module_vm.ssh("apt-get update -q -o APT::Update::Error-Mode=any", timeout=600)
     assert "Candidate: (none)" not in module_vm.ssh("apt-cache policy linux-headers-amd64", timeout=300).stdout
+
+
+def test_pyinfra_reaches_it(module_vm: Vm, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.py"
+    inventory.write_text(f"guests = [({module_vm.name!r}, {module_vm.inventory_data()!r})]\n")
+    done = run(sys.executable, "-m", "pyinfra", str(inventory), "fact", "server.KernelVersion", env={"NO_COLOR": "1"})
+    assert module_vm.release() in done.stdout
 
 
 def test_modules_for_another_kernel_are_refused(module_vm: Vm, base_image: BaseImage, tmp_path: Path) -> None:
