@@ -2,6 +2,7 @@
 
 python -m tests.bed up SUITE NAME [--gpus t4] [--set FIELD=JSON ...]    e.g. --set disguise=false
 python -m tests.bed down NAME | down --all
+python -m tests.bed repository             start the stand-in repository, and say where it is
 python -m tests.bed list | ssh NAME [COMMAND] | inventory [FILE]
 """
 
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     ssh.add_argument("command", nargs="*")
     inventory = actions.add_parser("inventory", help="write a pyinfra inventory of the hosts")
     inventory.add_argument("file", nargs="?", default="")
+    actions.add_parser("repository", help="start the stand-in repository of the container toolkit")
     actions.add_parser("list", help="hosts and addresses")
     return parser
 
@@ -56,6 +58,9 @@ def _act(bed: Bed, arguments: argparse.Namespace) -> None:
         bed.wipe()
     elif arguments.action == "down":
         bed.host(arguments.name).remove()
+    elif arguments.action == "repository":
+        repository = bed.repository()
+        print(f"{repository.url}\n{repository.fingerprint}\n{repository.key_path}\n{repository.stranger_key_path}")
     elif arguments.action == "inventory":
         path = Path(arguments.file or bed.folder / "inventory.py")
         write_inventory(path, bed.hosts())
@@ -71,7 +76,7 @@ def _act(bed: Bed, arguments: argparse.Namespace) -> None:
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        _act(Bed.by_hand(change=arguments.action in ("up", "down")), arguments)
+        _act(Bed.by_hand(change=arguments.action in ("up", "down", "repository")), arguments)
     except BedError as error:
         print(error, file=sys.stderr)
         return 1

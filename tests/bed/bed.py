@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.bed import packages
-from tests.bed.cache import cache_folder, try_lock, wait_lock
+from tests.bed import packages, repository
+from tests.bed.cache import cache_folder, empty_trash, try_lock, wait_lock
 from tests.bed.furnish import furnish
 from tests.bed.host import Host, Keys
 from tests.bed.network import Network, free_subnet
-from tests.bed.processes import Process
 from tests.bed.roots import copy_root
 from tests.bed.shell import BedError, require_root
 from tests.bed.spec import Spec, save
@@ -63,6 +61,7 @@ class Bed:
                 os.close(descriptor)
         if taken is None:
             raise BedError(f"{len(SLOTS)} runs of the test hosts are going on already: wait for one to end")
+        empty_trash()
         taken.prepare()
         return taken
 
@@ -89,6 +88,7 @@ class Bed:
         """Remove every host, the network and the keys, and give the slot back."""
         try:
             self.wipe()
+            empty_trash()
         finally:
             os.close(self._lock)
 
@@ -98,9 +98,7 @@ class Bed:
             return
         for host in self.hosts():
             host.remove()
-        for path in self.folder.glob("server-*.json"):
-            with suppress(OSError, ValueError, KeyError):
-                Process.from_json(json.loads(path.read_text())).end()
+        repository.remove(self.folder / "repository")
         if (self.folder / "network.json").exists():
             self.network.down()
         shutil.rmtree(self.folder)
@@ -139,6 +137,15 @@ class Bed:
             if host.name == name:
                 return host
         raise BedError(f"no host {name}; there are: {', '.join(h.name for h in self.hosts()) or 'none'}")
+
+    def repository(self) -> repository.Repository:
+        """The stand-in repository of the container toolkit, started on first use. Raises BedError."""
+        folder = self.folder / "repository"
+        found = repository.load(folder)
+        if found is None:
+            repository.remove(folder)
+            found = repository.start(folder, self.network.gateway)
+        return found
 
     def make_host(self, suite: str = "bookworm", name: str = "", **options: Any) -> Host:
         """Make and boot a host; `options` are those of `Spec`. Raises BedError, and leaves no half-made host."""

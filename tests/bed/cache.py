@@ -1,9 +1,11 @@
-"""Where things are kept between runs, and the locks that keep runs apart."""
+"""Where things are kept between runs, the locks that keep runs apart, and what is on its way out."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,3 +50,22 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def trash_folder() -> Path:
+    folder = cache_folder() / "trash"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def throw_away(folder: Path) -> Path:
+    """Move a folder out of the way at once; returns where it waits for its deletion."""
+    target = trash_folder() / uuid.uuid4().hex
+    folder.rename(target)
+    return target
+
+
+def empty_trash() -> None:
+    """Delete what was thrown away; other processes may be at it too."""
+    for path in trash_folder().iterdir():
+        shutil.rmtree(path, ignore_errors=True)

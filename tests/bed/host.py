@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import shutil
 import signal
 import subprocess
 from contextlib import suppress
@@ -14,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bed import packages
+from tests.bed.cache import throw_away
 from tests.bed.furnish import COMMAND_LOG
 from tests.bed.network import Network
-from tests.bed.processes import Process
-from tests.bed.shell import REPOSITORY, BedError, environment, run, run_python, wait_for
+from tests.bed.processes import Process, start_detached
+from tests.bed.shell import REPOSITORY, BedError, run, run_python, wait_for
 from tests.bed.spec import OnReboot, Spec, load_spec, save
 
 BOOT_LIMIT = 90  # seconds until the first SSH command works
@@ -99,17 +98,9 @@ class Host:
         """Boot, and wait until SSH answers. Raises BedError with the end of the console when it does not."""
         machine = f"{self.network.namespace(self.number)}-{self.name}"
         save(self.folder / "start.json", {"namespace": self.network.namespace(self.number), "machine": machine})
-        with (self.folder / "console.log").open("ab") as log:
-            supervisor = subprocess.Popen(
-                run_python("tests.bed.supervise", self.folder),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=REPOSITORY,
-                env=environment(),
-                start_new_session=True,
-            )
-        save(self.folder / "supervisor.json", Process.of(supervisor.pid).to_json())
+        words = run_python("tests.bed.supervise", self.folder)
+        supervisor = start_detached(words, self.folder / "console.log", REPOSITORY)
+        save(self.folder / "supervisor.json", supervisor.to_json())
         self.wait_ssh()
 
     def wait_ssh(self, seconds: float = BOOT_LIMIT) -> None:
@@ -129,8 +120,6 @@ class Host:
         """Pull the plug. The supervisor goes first, so that it does not start the host again."""
         if (supervisor := self.supervisor) is not None:
             supervisor.end()
-            with suppress(ChildProcessError):
-                os.waitpid(supervisor.pid, os.WNOHANG)
         leader, nspawn = self.leader, self.nspawn
         if leader is not None:
             leader.end()
@@ -151,7 +140,8 @@ class Host:
         for mount in sorted(inside, reverse=True):
             run(["umount", "-l", mount], check=False)
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            thrown = throw_away(self.folder)
+            start_detached(["rm", "-rf", thrown], Path("/dev/null"), Path("/"))
 
     # -- commands
 

@@ -142,7 +142,8 @@ int uname(struct utsname *name)
     if (result == 0 && slurp(STATE "/uname", text, sizeof text) > 0) {
         rest = answer(rest, name->release, sizeof name->release);
         rest = answer(rest, name->version, sizeof name->version);
-        answer(rest, name->machine, sizeof name->machine);
+        if (strncmp(program_invocation_short_name, "system", 6))  /* systemd stops at another machine's name */
+            answer(rest, name->machine, sizeof name->machine);
     }
     return result;
 }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+
+from tests.bed.shell import environment
 
 
 def _stat(pid: int) -> list[str]:
@@ -63,3 +66,16 @@ class Process:
         deadline = monotonic() + seconds
         while self.alive and monotonic() < deadline:
             sleep(0.02)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
+
+
+def start_detached(command: Sequence[str | Path], log: Path, folder: Path) -> Process:
+    """Start a program in a session of its own, in `folder`, its output appended to `log`; it may outlive us."""
+    words = ["env", f"--chdir={folder}", *(str(word) for word in command)]
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return Process.of(os.posix_spawnp("env", words, environment(), file_actions=actions, setsid=True))

@@ -57,8 +57,8 @@ def run(
 
 
 def run_python(module: str, *arguments: str | Path) -> list[str]:
-    """The words that run one of our modules with this interpreter, from the repository's root."""
-    return [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
+    """The words that run a module with this interpreter, its output unbuffered."""
+    return [sys.executable, "-u", "-m", module, *(str(argument) for argument in arguments)]
 
 
 def require_root() -> None:

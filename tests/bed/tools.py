@@ -19,6 +19,7 @@ PROGRAMS = {
     "apt-ftparchive": "apt-utils",
     "gpg": "gpg",
     "gpg-agent": "gpg-agent",
+    "gpgconf": "gpgconf",
     "dpkg-deb": "dpkg",
     "nsenter": "util-linux",
 }

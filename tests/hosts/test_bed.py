@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -126,8 +127,8 @@ def test_exit_codes_and_input_pass_through_the_counter(host: Host) -> None:
     assert host.ssh("cat", text_in="hello").stdout == "hello"
 
 
-def test_real_pyinfra_reaches_it(host: Host, tmp_path: object, bed: Bed) -> None:
-    inventory = write_inventory(bed.folder / "inventory.py", [host], {"note": "x"})
+def test_real_pyinfra_reaches_it(host: Host, tmp_path: Path) -> None:
+    inventory = write_inventory(tmp_path / "inventory.py", [host], {"note": "x"})
     before = host.count_commands()
     done = run_pyinfra(inventory, "fact", "server.Kernel")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -136,17 +137,15 @@ def test_real_pyinfra_reaches_it(host: Host, tmp_path: object, bed: Bed) -> None
 
 
 def test_apt_accepts_the_key_and_refuses_the_strangers(host: Host, toolkit_repository: Repository) -> None:
-    update = (
-        "apt-get update -o Dir::Etc::sourcelist=/etc/bed.list -o Dir::Etc::sourceparts=/dev/null"
-        " -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any"
-    )
+    sources = "-o Dir::Etc::sourcelist=/etc/bed.list -o Dir::Etc::sourceparts=/dev/null"
+    update = f"apt-get update {sources} -o APT::Get::List-Cleanup=0 -o APT::Update::Error-Mode=any"
     host.put("/etc/bed.list", f"deb [signed-by=/etc/bed.asc] {toolkit_repository.url} /\n")
     host.put("/etc/bed.asc", toolkit_repository.stranger_key_path.read_text())
     refused = host.ssh(update, check=False)
     assert refused.returncode == 100, refused.stdout + refused.stderr
     host.put("/etc/bed.asc", toolkit_repository.key_path.read_text())
     host.ssh(update)
-    assert "1.20.0-1" in out(host, "apt-cache policy nvidia-container-toolkit")
+    assert "1.20.0-1" in out(host, f"apt-cache {sources} policy nvidia-container-toolkit")
     toolkit_repository.sign(STRANGER)
     try:
         assert host.ssh(update, check=False).returncode == 100
