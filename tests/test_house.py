@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
@@ -100,6 +101,23 @@ def test_package_hosts_are_found_in_both_formats() -> None:
         "three.example",
     }
     assert pip_hosts("[global]\nindex-url = https://four.example/simple\ntimeout = 5\n") == {"four.example"}
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Name -> version in a lock."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+) ", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_the_locks_agree_and_satisfy_the_project() -> None:
+    run, tests = pins("requirements.lock"), pins("requirements-test.lock")
+    assert run.items() <= tests.items()
+    wanted = re.findall(
+        r'^    "(.+)",$', (ROOT / "pyproject.toml").read_text().split("[build-system]")[0], re.MULTILINE
+    )
+    missing = [r for r in map(Requirement, wanted) if not r.specifier.contains(tests.get(r.name, "0"))]
+    assert (len(wanted) > 5, missing) == (True, [])
+    # Only some Pythons need these; a lock that was made with another one lacks them.
+    assert {"tomli", "exceptiongroup"} <= set(tests)
 
 
 def test_files_are_short_enough_to_read() -> None:
