@@ -50,12 +50,24 @@ FLOORS: tuple[Floor, ...] = (
     Floor("container-toolkit", "1.17.8", "1.19.1", "CVE-2025-23266 (container escape), CVE-2026-24260", _BULLETINS),
 )
 
-# Driver branches that get no fixes any more, with the way out.
-ENDED_BRANCHES: dict[str, str] = {
-    "390": "ended 2022-11-22; move to a GPU that a living branch carries",
-    "470": "ended 2024-07-20; move to a GPU that a living branch carries",
-    "535": "ended June 2026; move to branch 580 from NVIDIA's repository when that source is supported",
-    "550": "ended 2025-04-17; move to branch 580 from NVIDIA's repository when that source is supported",
+
+@dataclass(frozen=True)
+class Ended:
+    """When a driver branch got its last fixes, and the way out."""
+
+    when: str
+    fix: str
+
+
+_NEWER_GPU = "move to a GPU that a living branch carries"
+_NEWER_BRANCH = "move to branch 580 from NVIDIA's repository when that source is supported"
+
+# Driver branches that get no fixes any more.
+ENDED_BRANCHES: dict[str, Ended] = {
+    "390": Ended("2022-11-22", _NEWER_GPU),
+    "470": Ended("2024-07-20", _NEWER_GPU),
+    "535": Ended("in June 2026", _NEWER_BRANCH),
+    "550": Ended("2025-04-17", _NEWER_BRANCH),
 }
 
 

@@ -63,6 +63,7 @@ class Repository:
 class Distro:
     """One release of one distribution: everything that differs from host to host by distribution.
 
+    `archive_keys` is how the file names of the archive's own keyrings begin.
     `headers` is a template with `{release}`; `header_metas` maps a kernel release's suffix to the package that
     follows that flavour's newest kernel. `compose` is None where the release has no Compose v2, with `no_compose` saying so.
     """
@@ -73,6 +74,7 @@ class Distro:
     codename: str
     manager: str
     components: tuple[str, ...]
+    archive_keys: str
     headers: str
     header_metas: Mapping[str, str]
     build_packages: tuple[str, ...]

@@ -7,13 +7,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from deploys.plan.machine import TextFile
 
 _ONE_LINE = re.compile(
     r"^(?P<head>\s*deb\s+(?:\[[^\]]*\]\s+)?)(?P<uri>\S+)\s+(?P<suite>\S+)\s+(?P<components>[^#\n]*?)(?P<tail>\s*(?:#.*)?)$"
 )
+# What apt takes for "no" (source: apt, StringToBool).
+_NO = frozenset({"no", "false", "without", "off", "disable", "0"})
 _FIELD = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9-]*):(?P<value>.*)$")
+_SIGNED_BY = re.compile(r"[\[\s]signed-by=(?P<keys>[^\s\]]+)", re.IGNORECASE)
+# A component that no archive has: an entry that would get it is the one that is looked for.
+_PROBE = "gpu-host-probe"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries get which components: those of these suites, signed by keyrings whose names begin with `keys`."""
+
+    suites: frozenset[str]
+    components: tuple[str, ...]
+    keys: str = ""
+
+    def merge(self, suites: Sequence[str], present: list[str], signed_by: str) -> list[str]:
+        """The components that an entry shall have; `present` where the entry is none of the release's."""
+        named = {suite.rstrip("/") for suite in suites}
+        signers = [PurePosixPath(path).name for path in re.split(r"[,\s]+", signed_by) if path]
+        ours = not signers or any(name.startswith(self.keys) for name in signers)
+        if "main" not in present or not named & self.suites or not ours:
+            return present
+        return present + [c for c in self.components if c not in present]
 
 
 def release_suites(codename: str) -> frozenset[str]:
@@ -21,14 +46,26 @@ def release_suites(codename: str) -> frozenset[str]:
     return frozenset({codename, f"{codename}-updates", f"{codename}-security"})
 
 
-def enable_components(sources: Sequence[TextFile], codename: str, components: Sequence[str]) -> tuple[TextFile, ...]:
-    """The files that must change, with their new text. A file that could not be read is left alone."""
+def enable_components(
+    sources: Sequence[TextFile], codename: str, components: Sequence[str], archive_keys: str = ""
+) -> tuple[TextFile, ...]:
+    """The files that must change, with their new text. A file that could not be read is left alone.
+
+    `archive_keys` is how the names of the archive's keyrings begin: an entry that names another keyring is a vendor's,
+    even where its suite is called like the release. Where all do, a mirror has signed the archive anew.
+    """
+    suites = release_suites(codename)
+    archive = Wanted(suites, ("main", _PROBE), archive_keys)
+    return _enable(sources, Wanted(suites, tuple(components), archive_keys if _enable(sources, archive) else ""))
+
+
+def _enable(sources: Sequence[TextFile], wanted: Wanted) -> tuple[TextFile, ...]:
     changed = []
     for source in sources:
         if source.content is None:
             continue
         edit = _edit_deb822 if source.path.endswith(".sources") else _edit_one_line
-        text = edit(source.content, release_suites(codename), tuple(components))
+        text = edit(source.content, wanted)
         if text != source.content:
             changed.append(TextFile(source.path, text))
     return tuple(changed)
@@ -36,40 +73,35 @@ def enable_components(sources: Sequence[TextFile], codename: str, components: Se
 
 def has_release(sources: Sequence[TextFile], codename: str) -> bool:
     """Does any source line name the release's archive with component main?"""
-    probe = "gpu-host-probe"
-    return bool(enable_components(sources, codename, ("main", probe)))
+    return bool(_enable(sources, Wanted(frozenset({codename}), ("main", _PROBE))))
 
 
-def _with(present: list[str], wanted: Sequence[str]) -> list[str]:
-    return present + [c for c in wanted if c not in present] if "main" in present else present
-
-
-def _edit_one_line(text: str, suites: frozenset[str], components: Sequence[str]) -> str:
+def _edit_one_line(text: str, wanted: Wanted) -> str:
     lines = []
     for line in text.split("\n"):
         match = _ONE_LINE.match(line)
-        if match and match["suite"].rstrip("/") in suites:
+        if match:
+            signer = _SIGNED_BY.search(match["head"])
             present = match["components"].split()
-            merged = _with(present, components)
+            merged = wanted.merge([match["suite"]], present, signer["keys"] if signer else "")
             if merged != present:
                 line = f"{match['head']}{match['uri']} {match['suite']} {' '.join(merged)}{match['tail']}"  # noqa: PLW2901
         lines.append(line)
     return "\n".join(lines)
 
 
-def _edit_deb822(text: str, suites: frozenset[str], components: Sequence[str]) -> str:
-    parts = re.split(r"(\n[ \t]*\n)", text)
-    return "".join(_edit_stanza(part, suites, components) if i % 2 == 0 else part for i, part in enumerate(parts))
+def _edit_deb822(text: str, wanted: Wanted) -> str:
+    parts = re.split(r"(\n[ \t\r]*\n)", text)
+    return "".join(_edit_stanza(part, wanted) if i % 2 == 0 else part for i, part in enumerate(parts))
 
 
-def _edit_stanza(stanza: str, suites: frozenset[str], components: Sequence[str]) -> str:
+def _edit_stanza(stanza: str, wanted: Wanted) -> str:
     fields = _fields(stanza)
-    if "no" in fields.get("enabled", "yes").lower().split() or "deb" not in fields.get("types", "").split():
+    if fields.get("enabled", "yes").lower() in _NO or "deb" not in fields.get("types", "").split():
         return stanza
-    named = {suite.rstrip("/") for suite in fields.get("suites", "").split()}
     present = fields.get("components", "").split()
-    merged = _with(present, components)
-    if not named & suites or merged == present:
+    merged = wanted.merge(fields.get("suites", "").split(), present, fields.get("signed-by", ""))
+    if merged == present:
         return stanza
     return _replace_field(stanza, "components", " ".join(merged))
 
@@ -94,7 +126,8 @@ def _replace_field(stanza: str, name: str, value: str) -> str:
         match = _FIELD.match(line)
         if match:
             inside = match["name"].lower() == name
-            lines.append(f"{match['name']}: {value}" if inside else line)
+            end = "\r" if line.endswith("\r") else ""
+            lines.append(f"{match['name']}: {value}{end}" if inside else line)
         elif not (inside and line[:1] in (" ", "\t")):
             lines.append(line)
     return "\n".join(lines)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 RUNTIME = "nvidia"
 RUNTIME_PATH = "/usr/bin/nvidia-container-runtime"
+
+
+_KINDS = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
 
 
 class DaemonJsonError(ValueError):
@@ -18,14 +22,23 @@ def read(text: str | None) -> dict[str, Any]:
     if text is None or not text.strip():
         return {}
     try:
-        document = json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+        document = json.loads(text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise DaemonJsonError("nested too deeply") from error
+    except ValueError as error:
         raise DaemonJsonError(f"not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise DaemonJsonError(f"holds a JSON {type(document).__name__}, not an object")
+        raise DaemonJsonError(f"holds {_KINDS.get(type(document), 'a number')}, not an object")
     if not isinstance(document.get("runtimes", {}), dict):
         raise DaemonJsonError('its key "runtimes" is not an object')
     return document
+
+
+def _finite(text: str) -> float:
+    """What Python would take, and write, as NaN or Infinity is no JSON."""
+    if not math.isfinite(float(text)):
+        raise ValueError(f"{text} is no number that can be written again")
+    return float(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -44,4 +57,7 @@ def merge(text: str | None) -> str | None:
     if isinstance(entry, dict) and entry.get("path") in (RUNTIME_PATH, "nvidia-container-runtime"):
         return None
     merged = {**document, "runtimes": {**runtimes, RUNTIME: {"args": [], "path": RUNTIME_PATH}}}
-    return json.dumps(merged, indent=4) + "\n"
+    try:
+        return json.dumps(merged, indent=4) + "\n"
+    except RecursionError as error:
+        raise DaemonJsonError("nested too deeply") from error

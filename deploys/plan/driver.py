@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deploys.knowledge.gpus import Generation, find_generation
+from deploys.knowledge.managers import manager
 from deploys.knowledge.records import Distro
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
-from deploys.plan.versions import branch_of, upstream
+from deploys.plan.versions import below, branch_of, upstream
 
 
 @dataclass(frozen=True)
@@ -73,18 +74,20 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
     offer = distro.driver
     modules = _offered_version(machine, offer.kernel_modules[choice.flavour][0], offer.versions[choice.flavour])
     libraries = _offered_version(machine, "libcuda1", offer.user_space_version)
+    known = modules == offer.versions[choice.flavour]
+    why = offer.why if known else "the version that this host has or its own package index offers"
     chosen = DriverChoice(
-        branch=offer.branch,
+        branch=branch_of(modules),
         version=modules,
         flavour=choice.flavour,
         dkms=offer.dkms[choice.flavour],
         packages=(*offer.kernel_modules[choice.flavour], *offer.user_space),
-        why=(*choice.why, f"branch {offer.branch}: {offer.why} ({distro.label})"),
+        why=(*choice.why, f"branch {branch_of(modules)}: {why} ({distro.label})"),
     )
     return (
-        _refuse_mismatch(chosen, libraries, distro)
+        _refuse_gpu(chosen, machine, distro)
+        or _refuse_mismatch(chosen, libraries, machine, distro)
         or _refuse_pin(chosen, settings, distro)
-        or _refuse_gpu(chosen, machine, distro)
         or chosen
     )
 
@@ -95,19 +98,34 @@ def _offered_version(machine: Machine, package: str, known: str) -> str:
     return upstream(found) if found else known
 
 
-def _refuse_mismatch(choice: DriverChoice, libraries: str, distro: Distro) -> DriverChoice | None:
+def _refuse_mismatch(choice: DriverChoice, libraries: str, machine: Machine, distro: Distro) -> DriverChoice | None:
     if choice.version == libraries:
         return None
-    other = "proprietary" if choice.flavour == "open" else "open"
+    older = choice.version if below(choice.version, libraries) else libraries
     return DriverChoice(
         flavour=choice.flavour,
         problem=(
-            f"{distro.label} offers the {choice.flavour} kernel modules at {choice.version} and the libraries at {libraries}; "
-            "a driver works only when both are the same version"
+            f"the {choice.flavour} kernel modules have version {choice.version} and the libraries {libraries} "
+            f"(as installed, else as {distro.label} offers them); a driver works only when both are the same version"
         ),
-        needed=f"kernel modules and libraries of one version (the older set, {min(choice.version, libraries)}, lacks security fixes)",
-        fix=f'set gpu_kernel_modules = "{other}" where the GPUs allow it, or wait until the archive has moved the whole set',
+        needed=f"kernel modules and libraries of one version (the older one, {older}, lacks fixes)",
+        fix=_mismatch_fix(choice, libraries, machine, distro),
     )
+
+
+def _mismatch_fix(choice: DriverChoice, libraries: str, machine: Machine, distro: Distro) -> str:
+    """An upgrade where the index has one version of both, the other flavour where that fits, else patience."""
+    offers = [machine.packages.candidates.get(p) for p in (distro.driver.kernel_modules[choice.flavour][0], "libcuda1")]
+    if len({upstream(o) for o in offers if o}) == 1 and all(offers):
+        words = manager(distro.manager)
+        return f"{words.refresh} && {words.install.format(packages=' '.join(choice.packages))}"
+    wait = "wait until the archive has moved the whole set to one version"
+    other, against = ("proprietary", "must") if choice.flavour == "open" else ("open", "cannot")
+    modules = distro.driver.kernel_modules[other][0]
+    fits = _offered_version(machine, modules, distro.driver.versions[other]) == libraries
+    if not fits or any(g and g.open_modules == against for g in generations(machine).values()):
+        return wait
+    return f'set gpu_kernel_modules = "{other}" in this host\'s data, or {wait}'
 
 
 def _refuse_pin(choice: DriverChoice, settings: Settings, distro: Distro) -> DriverChoice | None:
@@ -126,7 +144,11 @@ def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> Drive
     branch = int(branch_of(choice.version)) if branch_of(choice.version).isdigit() else 0
     for gpu in machine.gpus:
         generation = find_generation(gpu.device)
+        fix = "use a distribution release whose archive carries such a branch"
         if generation is None:
+            fix = (
+                "add the range of this id to deploys/knowledge/gpus.py, or use a version of this toolkit that knows it"
+            )
             problem = f"GPU {gpu.id} at {gpu.address} is unknown here, so nothing says that branch {branch} carries it"
         elif branch < generation.first_branch:
             problem = f"GPU {gpu.id} ({generation.name}) needs branch {generation.first_branch} or newer; {distro.label} carries {branch}"
@@ -138,6 +160,6 @@ def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> Drive
             flavour=choice.flavour,
             problem=problem,
             needed="a driver branch that carries every GPU of the host",
-            fix="use a distribution release whose archive carries such a branch",
+            fix=fix,
         )
     return None

@@ -224,7 +224,9 @@ def _source_text(repository: Repository, settings: Settings) -> str:
 
 
 def _sources(machine: Machine, distro: Distro) -> tuple[FileChange, ...]:
-    changed: tuple[TextFile, ...] = enable_components(machine.packages.sources, distro.codename, distro.components)
+    changed: tuple[TextFile, ...] = enable_components(
+        machine.packages.sources, distro.codename, distro.components, distro.archive_keys
+    )
     why = f"components {' '.join(distro.components)}; mirror and everything else as they were"
     return tuple(FileChange(f.path, f.content or "", why) for f in changed)
 

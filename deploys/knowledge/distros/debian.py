@@ -23,6 +23,7 @@ DEBIAN_12 = Distro(
     codename="bookworm",
     manager="apt",
     components=("main", "contrib", "non-free", "non-free-firmware"),
+    archive_keys="debian-archive-",
     headers="linux-headers-{release}",
     header_metas={
         "-cloud-amd64": "linux-headers-cloud-amd64",

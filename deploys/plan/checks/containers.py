@@ -72,8 +72,15 @@ def docker_security_floor(machine: Machine, settings: Settings) -> Finding | Non
 def daemon_json_readable(machine: Machine, settings: Settings) -> Finding | None:
     """A configuration that cannot be parsed is never overwritten."""
     file = machine.docker.daemon_json
-    if "runtime" not in wants(settings) or not machine.docker.daemon_json_exists:
+    if "runtime" not in wants(settings) or machine.docker.daemon_json_exists is False:
         return None
+    if machine.docker.daemon_json_exists is None:
+        return stop(
+            "daemon_json_readable",
+            f"whether {DAEMON_JSON} exists could not be read: {machine.unknown.get('docker', 'no answer')}",
+            "an answer, so that nothing is overwritten",
+            f"look why these do not answer on the host: ls -l {DAEMON_JSON}; timeout 10 docker info",
+        )
     if file is None or file.content is None:
         return stop(
             "daemon_json_readable",
@@ -82,7 +89,7 @@ def daemon_json_readable(machine: Machine, settings: Settings) -> Finding | None
             f"look at {DAEMON_JSON}; move it away if it is not wanted",
         )
     try:
-        daemon_json.read(file.content)
+        daemon_json.merge(file.content)
     except daemon_json.DaemonJsonError as error:
         return stop(
             "daemon_json_readable",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.floors import ENDED_BRANCHES, find_floor
 from deploys.knowledge.foreign import FOREIGN_DRIVER_PACKAGES, FOREIGN_ORIGINS
 from deploys.knowledge.managers import manager
+from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
 from deploys.plan.driver import DriverChoice, choose_driver
 from deploys.plan.finding import Finding, stop, warn
-from deploys.plan.machine import Machine
+from deploys.plan.machine import Machine, Process
 from deploys.plan.plan import make_plan
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
@@ -34,15 +37,16 @@ def nvidia_gpu_present(machine: Machine, _settings: Settings) -> Finding | None:
 
 def gpu_count_as_expected(machine: Machine, settings: Settings) -> Finding | None:
     """A GPU that fell off the bus is found before the work, not after."""
-    if settings.expected_gpus is None or len(machine.gpus) == settings.expected_gpus:
+    count, want = len(machine.gpus), settings.expected_gpus
+    if want is None or (machine.pci is not None and count == want):
         return None
-    fix = "reseat or power-cycle the missing GPU, or correct gpu_expected_gpus in this host's data"
-    return stop(
-        "gpu_count_as_expected",
-        f"{len(machine.gpus)} GPUs on the PCI bus",
-        f"{settings.expected_gpus} (gpu_expected_gpus)",
-        fix,
-    )
+    found = f"{count} GPU{'' if count == 1 else 's'} on the PCI bus"
+    fix = f"set gpu_expected_gpus = {count} in this host's data, where that is right"
+    if machine.pci is None:
+        found, fix = "the PCI bus could not be read", "look at the output of: ls /sys/bus/pci/devices"
+    elif count < want:
+        fix = f"power-cycle the host, reseat the missing GPU or check its pass-through; or {fix}"
+    return stop("gpu_count_as_expected", found, f"{want} (gpu_expected_gpus)", fix)
 
 
 def not_vgpu_guest(machine: Machine, _settings: Settings) -> Finding | None:
@@ -108,39 +112,40 @@ def driver_branch_alive(machine: Machine, settings: Settings) -> Finding | None:
             "driver_branch_alive",
             f"driver {choice.version}",
             f"{floor.refuse} or newer: {floor.why}",
-            f"{manager(machine.packages.manager).refresh}, then upgrade the driver packages",
+            _upgrade(machine, choice),
         )
     if floor and below(choice.version, floor.warn):
         return warn(
             "driver_branch_alive",
             f"driver {choice.version}",
             f"{floor.warn} or newer: {floor.why}",
-            "upgrade the driver packages",
+            _upgrade(machine, choice),
         )
     if choice.branch in ENDED_BRANCHES:
         return warn(
             "driver_branch_alive",
-            f"driver branch {choice.branch}",
+            f"driver branch {choice.branch}, which ended {ENDED_BRANCHES[choice.branch].when}",
             "a branch that still gets fixes",
-            ENDED_BRANCHES[choice.branch],
+            ENDED_BRANCHES[choice.branch].fix,
         )
     return None
 
 
+def _upgrade(machine: Machine, choice: DriverChoice) -> str:
+    words = manager(machine.packages.manager)
+    return f"{words.refresh} && {words.install.format(packages=' '.join(choice.packages))}"
+
+
 def no_foreign_driver(machine: Machine, _settings: Settings) -> Finding | None:
     """A .run installation or another repository's driver must go before the archive's can come."""
-    if machine.driver.runfile or machine.driver.unowned:
-        what = (
-            f"a .run installation ({machine.driver.runfile})"
-            if machine.driver.runfile
-            else f"driver files that no package owns: {', '.join(machine.driver.unowned[:3])}"
-        )
-        return stop(
-            "no_foreign_driver",
-            what,
-            "no driver, or the one of the distribution's packages",
-            "remove it with `nvidia-uninstall --silent`, reboot, then run again",
-        )
+    needed = "no driver, or the one of the distribution's packages"
+    if machine.driver.runfile:
+        fix = "nvidia-uninstall --silent && reboot, then run again"
+        return stop("no_foreign_driver", f"a .run installation ({machine.driver.runfile})", needed, fix)
+    if machine.driver.unowned:
+        found = f"driver files that no package owns: {_first(machine.driver.unowned, 3)}"
+        fix = "`nvidia-uninstall --silent` where it exists, else remove these files; reboot, then run again"
+        return stop("no_foreign_driver", found, needed, fix)
     foreign = sorted(
         name
         for name, package in machine.packages.installed.items()
@@ -148,39 +153,45 @@ def no_foreign_driver(machine: Machine, _settings: Settings) -> Finding | None:
     )
     if not foreign:
         return None
-    fix = f"{manager(machine.packages.manager).remove.format(packages=' '.join(foreign[:4]))}; remove the repository they came from too"
+    fix = f"{manager(machine.packages.manager).remove.format(packages=' '.join(foreign))}; remove the repository they came from too"
     return stop(
         "no_foreign_driver",
-        f"driver packages of another origin: {', '.join(foreign[:6])}",
+        f"driver packages of another origin: {_first(foreign, 6)}",
         "driver packages of the distribution's archive only",
         fix,
     )
 
 
 def _foreign_origin(machine: Machine, name: str) -> bool:
-    origins = machine.packages.origins.get(name, ())
-    return name.startswith(("nvidia-", "libnvidia-", "libcuda")) and any(
-        o in line for line in origins for o in FOREIGN_ORIGINS
-    )
+    """From NVIDIA's driver repository. The container toolkit is in there too, and is no driver."""
+    if name in CONTAINER_TOOLKIT_DEB.packages or not name.startswith(("nvidia-", "libnvidia-", "libcuda")):
+        return False
+    return any(o in line for line in machine.packages.origins.get(name, ()) for o in FOREIGN_ORIGINS)
+
+
+def _first(names: Sequence[str], count: int) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
 
 
 def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:
-    """Nobody's work is killed: a driver change waits until the GPUs are idle."""
+    """Nobody's work is killed: a driver change or a reboot waits until the GPUs are idle."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    holders = [
-        p
-        for p in machine.driver.holders
-        if (p.command or "").rsplit("/", 1)[-1].split(" ")[0] not in _TOLERATED_HOLDERS
-    ]
+    holders = [p for p in machine.driver.holders if _program(p) not in _TOLERATED_HOLDERS]
     if not distro or not holders:
         return None
     plan = make_plan(machine, settings, distro)
-    if not set(plan.driver.packages) & set(plan.packages.missing) and not plan.reboot.needed:
+    changes = bool(set(plan.driver.packages) & set(plan.packages.missing))
+    if not changes and not (plan.reboot.needed and plan.reboot.allowed):
         return None
-    names = ", ".join(f"{p.command or '?'} (pid {p.pid}, {p.user or '?'})" for p in holders[:5])
+    names = _first([f"{p.command or '?'} (pid {p.pid}, {p.user or '?'})" for p in holders], 5)
     return stop(
         "gpu_idle_before_driver_change",
         f"the GPUs are in use by {names}",
-        "idle GPUs, because the driver changes",
+        f"idle GPUs, because {'the driver changes' if changes else 'a reboot is needed: ' + plan.reboot.why}",
         "stop these processes (or wait for them), then run again",
     )
+
+
+def _program(process: Process) -> str:
+    return (process.command or "").split(" ", 1)[0].rsplit("/", 1)[-1]

@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.managers import manager
+from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import BOOT_SPARE, MIB, MIN_FREE_INODES, SIZES, TMP_SPARE
 from deploys.plan.apt_sources import has_release
 from deploys.plan.finding import Finding, stop
@@ -75,8 +76,15 @@ def headers_available(machine: Machine, _settings: Settings) -> Finding | None:
         f"the package index has no headers for {', '.join(missing)}",
         f"{distro.headers.format(release=missing[0])}, or DKMS builds nothing",
         f"refresh the index ({words.refresh}); if the package is gone, install the release's newest kernel and reboot into it: "
-        f"{words.install.format(packages=headers(machine, distro)[-1].replace('headers', 'image'))} && reboot",
+        f"{words.install.format(packages=_kernel_package(machine, distro))} && reboot",
     )
+
+
+def _kernel_package(machine: Machine, distro: Distro) -> str:
+    """The package that follows the newest kernel of this host's flavour; the plainest one for kernels of other makers."""
+    metas = set(distro.header_metas.values())
+    meta = next((p for p in headers(machine, distro) if p in metas), min(metas, key=len))
+    return meta.replace("headers", "image")
 
 
 def disk_space(machine: Machine, settings: Settings) -> Finding | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from deploys.knowledge.distros import find_distro, supported
 from deploys.knowledge.floors import find_floor
 from deploys.plan.finding import Finding, stop, warn
@@ -71,7 +73,7 @@ def not_wsl(machine: Machine, _settings: Settings) -> Finding | None:
         return None
     return stop(
         "not_wsl",
-        f"Windows Subsystem for Linux (kernel {machine.kernels.running})",
+        f"Windows Subsystem for Linux (kernel {machine.kernels.running or 'unknown'})",
         "a Linux machine",
         "install the driver in Windows; inside WSL only the container toolkit is wanted",
     )
@@ -135,7 +137,14 @@ def clock_sane(machine: Machine, _settings: Settings) -> Finding | None:
         return None
     return stop(
         "clock_sane",
-        f"the clock says {clock:.0f} seconds since 1970",
+        f"the clock says {_date(clock)}",
         "the present time",
         "synchronise the clock: timedatectl set-ntp true",
     )
+
+
+def _date(clock: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(clock))
+    except (OverflowError, ValueError, OSError):
+        return f"{clock:.0f} seconds since 1970"
