@@ -9,7 +9,7 @@ from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged, decimal, integer
 
-# systemd-timesyncd leaves a file, which costs nothing to look at; only without it the bus is asked.
+# The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
 _SCRIPT = r"""
 tag boot-id </proc/sys/kernel/random/boot_id
 tag uptime </proc/uptime
@@ -21,8 +21,9 @@ for f in /run/reboot-required /var/run/reboot-required; do
 done
 echo "clock $(date +%s)"
 if [ -e /run/systemd/timesync/synchronized ]; then echo 'synchronised yes'
-elif have timedatectl && [ -S /run/dbus/system_bus_socket ]; then
-  timeout 4 timedatectl show -p NTPSynchronized | sed -n 's/^NTPSynchronized=/synchronised /p'
+elif have systemctl && systemctl is-active --quiet systemd-timesyncd.service; then echo 'synchronised no'
+elif have chronyc; then timeout 4 chronyc -n tracking | grep '^Leap status' | tag chrony
+elif have ntpq; then timeout 4 ntpq -n -c rv | head -n 1 | tag ntp
 fi
 exit 0
 """
@@ -37,8 +38,17 @@ def parse(text: str) -> Boot:
         uptime=decimal((tagged.first("uptime") or "").partition(" ")[0]),
         reboot_flags=tuple(flag.strip() for flag in tagged.all("flag") if flag.strip()),
         clock=None if (clock := integer(tagged.first("clock"))) is None else float(clock),
-        clock_synchronised={"yes": True, "no": False}.get(tagged.first("synchronised") or ""),
+        clock_synchronised=_synchronised(tagged),
     )
+
+
+def _synchronised(tagged: Tagged) -> bool | None:
+    """chrony: `Leap status     : Normal`; ntpd: `associd=0 status=0615 leap_none, sync_ntp, ...`."""
+    if chrony := tagged.first("chrony"):
+        return "Not synchronised" not in chrony
+    if ntp := tagged.first("ntp"):
+        return "sync_" in ntp and "sync_unspec" not in ntp
+    return {"yes": True, "no": False}.get(tagged.first("synchronised") or "")
 
 
 SUBJECT = Subject("boot", _SCRIPT, parse, Boot(), limit=16_000)

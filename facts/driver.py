@@ -71,7 +71,7 @@ def parse(text: str) -> Driver:
     return Driver(
         loaded=loaded,
         loaded_flavour=flavour,
-        load_tried=tagged.first("tried") or "",
+        load_tried=tagged.first("tried") or ("" if "modules-readable" in tagged else None),
         user_space=newest if "searched" in tagged else None,
         runfile=_runfile(tagged, [p for p in installers if _merged(p) not in owned], versions, owned)
         if asked

@@ -74,10 +74,13 @@ def parse(text: str) -> Platform:
 
 
 def _container(tagged: Tagged) -> str | None:
-    """In every container that it boots, systemd writes /run/systemd/container, so its absence there means none."""
-    found = tagged.first("container")
+    """In every container that it boots, systemd writes /run/systemd/container, so its absence there means none.
+
+    It also writes `wsl` there, which has a field of its own.
+    """
+    found = [name.strip() for name in tagged.all("container") if name.strip() not in ("", "wsl")]
     if found:
-        return found
+        return found[0]
     return "" if "environ-readable" in tagged or "systemd-booted" in tagged else None
 
 

@@ -99,6 +99,7 @@ def test_the_driver_fragment_finds_what_no_package_owns(tmp_path: Path) -> None:
     assert found == Driver(
         loaded="570.1.2",
         loaded_flavour="open",
+        load_tried="",
         user_space="570.1.2",
         runfile="570.1.2",
         unowned=(f"{lib}/libcuda.so.570.1.2",),

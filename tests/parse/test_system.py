@@ -79,6 +79,7 @@ def test_an_ordinary_machine_is_known_to_be_one(tmp_path: Path) -> None:
         ("/proc/1/cgroup", "11:cpu:/kubepods/besteffort/pod1/abc\n", "container", "kubepods"),
         ("/.dockerenv", "", "container", "docker"),
         ("/proc/sys/kernel/osrelease", "5.15.167.4-microsoft-standard-WSL2\n", "wsl", True),
+        ("/run/systemd/container", "wsl\n", "container", ""),
         ("/run/ostree-booted", "", "immutable", "ostree"),
         ("/etc/os-release", 'ID="flatcar"\n', "immutable", "flatcar"),
         ("/proc/mounts", "/dev/sda1 / ext4 rw 0 0\n/dev/sda2 /usr ext4 ro,nodev 0 0\n", "immutable", "read-only /usr"),
@@ -146,6 +147,21 @@ def test_boot(tmp_path: Path) -> None:
     assert found.reboot_flags == ("/run/reboot-required", "dbus", "linux-image-6.1.0-50-amd64")
     assert found.clock_synchronised is True
     assert found.clock > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("synchronised no", False),
+        ("chrony Leap status     : Normal", True),
+        ("chrony Leap status     : Not synchronised", False),
+        ("ntp associd=0 status=0615 leap_none, sync_ntp, 1 event, clock_sync,", True),
+        ("ntp associd=0 status=c016 leap_alarm, sync_unspec, 1 event, restart,", False),
+        ("", None),
+    ],
+)
+def test_the_clock(line: str, expected: bool | None) -> None:
+    assert boot.parse(line).clock_synchronised is expected
 
 
 def test_a_damaged_boot_is_unknown() -> None:
