@@ -20,6 +20,7 @@ from deploys.support.context import this_state
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = frozenset({"fact", "exec", "debug-inventory"})
+READ_ONLY = frozenset({"preflight.py", "verify.py"})
 USAGE = 2
 INTERRUPTED = 130
 
@@ -63,9 +64,9 @@ class CommandLine:
     def has(self, *names: str) -> bool:
         return any(name in self.options for name in names)
 
-    def operation(self) -> str:
-        """The first operation: a deploy or one of pyinfra's words; "" when there is none."""
-        return self.words[self.positional[1]] if len(self.positional) > 1 else ""
+    def operations(self) -> list[str]:
+        """What follows the inventory: deploys, or one of pyinfra's words and its arguments."""
+        return [self.words[i] for i in self.positional[1:]]
 
 
 def pyinfra_arguments(words: list[str], *, cwd: Path, terminal: bool, always_yes: bool = False) -> list[str]:
@@ -76,28 +77,27 @@ def pyinfra_arguments(words: list[str], *, cwd: Path, terminal: bool, always_yes
     line = CommandLine(list(words))
     if not line.positional and line.has("--help", "-h", "--version", "--support"):
         return line.words
-    command = _complete(line, cwd / line.options.get("--chdir", ""))
+    cwd = cwd / line.options.get("--chdir", "")
+    line = CommandLine(_complete(line, cwd))
     if not (always_yes or line.has("-y", "--yes")):
-        line.words[:0] = _yes(line, command, terminal=terminal)
+        line.words[:0] = _yes(line, cwd, terminal=terminal)
     return line.words
 
 
-def _complete(line: CommandLine, cwd: Path) -> str:
-    """Insert what was left out; the first operation (a deploy or one of pyinfra's words)."""
+def _complete(line: CommandLine, cwd: Path) -> list[str]:
+    """The arguments with what was left out."""
     local, deploy = (_shown(ROOT / path, cwd) for path in ("inventories/local.py", "deploys/gpu_host.py"))
     given = [line.words[i] for i in line.positional]
     if not given:
-        line.words[:0] = [local, deploy]
-        return deploy
+        return [local, deploy, *line.words]
     if given[0] in COMMANDS or _is_deploy(cwd / given[0]):
-        line.words[:0] = [local]
-        return given[0]
+        return [local, *line.words]
     _check_inventory(given[0], cwd)
     if len(given) == 1:
         line.words.insert(line.positional[0] + 1, deploy)
     if not line.has("--group-data") and not _has_defaults(cwd / given[0], cwd):
         line.words[:0] = ["--group-data", _shown(ROOT / "inventories/group_data", cwd)]
-    return given[1] if len(given) > 1 else deploy
+    return line.words
 
 
 def _shown(path: Path, cwd: Path) -> str:
@@ -125,9 +125,12 @@ def _check_inventory(inventory: str, cwd: Path) -> None:
     raise UsageError(f"no inventory file {inventory} in {cwd}{instead}")
 
 
-def _yes(line: CommandLine, command: str, *, terminal: bool) -> list[str]:
+def _yes(line: CommandLine, cwd: Path, *, terminal: bool) -> list[str]:
     """`-y` where pyinfra would ask although nothing would be changed."""
-    if line.has("--json", "--debug-operations") or command == "debug-inventory":
+    operations = line.operations()
+    if all(_is_deploy(cwd / name) and Path(name).name in READ_ONLY for name in operations):
+        return ["-y"]
+    if line.has("--json", "--debug-operations") or operations[0] == "debug-inventory":
         return []
     if line.has("--dry"):
         # Without -y a failed host is a question, and EOFError where nobody can answer. --diff needs the detection
@@ -135,7 +138,7 @@ def _yes(line: CommandLine, command: str, *, terminal: bool) -> list[str]:
         return [] if line.has("--diff") else ["-y"]
     if terminal:
         return []
-    if command in COMMANDS:
+    if operations[0] in COMMANDS:
         return ["-y"]
     raise UsageError("there is no terminal to ask on; add -y to install, or --dry to see the plan")
 
@@ -176,7 +179,7 @@ def _judge(end: SystemExit, line: CommandLine) -> int:
     state = this_state()
     if state is None:
         return code
-    looked_only = line.operation() == "fact" or line.has("--dry", "--debug-operations")
+    looked_only = line.operations()[:1] == ["fact"] or line.has("--dry", "--debug-operations")
     looked_only = looked_only or (line.has("--json") and not line.has("-y", "--yes"))
     reached = bool(getattr(state, "activated_hosts", ()))
     honest = exit_code(code, state.current_stage, reached=reached, looked_only=looked_only)
