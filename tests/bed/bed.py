@@ -62,7 +62,11 @@ class Bed:
         if taken is None:
             raise BedError(f"{len(SLOTS)} runs of the test hosts are going on already: wait for one to end")
         empty_trash()
-        taken.prepare()
+        try:
+            taken.prepare()
+        except BaseException:
+            taken.close()
+            raise
         return taken
 
     @classmethod
@@ -101,6 +105,7 @@ class Bed:
         repository.remove(self.folder / "repository")
         if (self.folder / "network.json").exists():
             self.network.down()
+        self._network = None
         shutil.rmtree(self.folder)
 
     def __enter__(self) -> Bed:  # noqa: PYI034  Self is not in Python 3.10

@@ -1,6 +1,7 @@
 """Prepared Debian roots: made by mmdebstrap from the machine's own mirrors, kept between runs, copied per host.
 
-A prepared root is a folder under CACHE/roots, named after suite and key. The key changes with this file, with the
+A prepared root is a folder under CACHE/roots, named after suite and key: `root`, and `modules` with the Debian kernel's
+own modules (half of the bytes, and nothing writes to them), which hosts share through hard links. The key changes with this file, with the
 archive's Release date and, once a day at most, with the security archive's (a new kernel there takes the headers of
 the old one out of the index). Half-made roots carry a temporary name and are never used.
 """
@@ -32,6 +33,7 @@ PACKAGES = (
     "zstd",
     "linux-image-amd64",
 )
+MODULES = "usr/lib/modules"
 # Small and quick initramfs images; in place before the kernel package builds the first one.
 QUICK_INITRAMFS = (
     'mkdir -p "$1/etc/initramfs-tools/conf.d";'
@@ -81,7 +83,7 @@ def root_key(suite: str, archive: Archive) -> str:
 
 
 def prepared(suite: str) -> Path:
-    """The prepared root of a suite, made now if need be. The caller holds the suite's lock. Raises BedError."""
+    """The prepared folder of a suite, made now if need be. The caller holds the suite's lock. Raises BedError."""
     if suite not in SUITES:
         raise BedError(f"no such suite: {suite}; known: {', '.join(SUITES)}")
     folder = cache_folder() / "roots"
@@ -97,8 +99,12 @@ def prepared(suite: str) -> Path:
     for old in [*kept, *folder.glob(f"making-{suite}-*")]:
         shutil.rmtree(old)
     making = folder / f"making-{suite}-{key}"
-    build(suite, archive, making)
-    making.touch()
+    making.mkdir()
+    build(suite, archive, making / "root")
+    (making / "modules").mkdir()
+    for release in (making / "root" / MODULES).iterdir():
+        (making / "modules" / release.name).mkdir()
+        (release / "kernel").rename(making / "modules" / release.name / "kernel")
     making.rename(root)
     return root
 
@@ -117,7 +123,8 @@ def build(suite: str, archive: Archive, target: Path) -> None:
 
 def finish(suite: str, archive: Archive, root: Path) -> None:
     """Sources, no downloaded packages, no identity, nothing that runs by the clock."""
-    for path in (root / "var/cache/apt/archives").glob("*.deb"):
+    caches = root / "var/cache/apt"
+    for path in [*(caches / "archives").glob("*.deb"), *caches.glob("*.bin")]:
         path.unlink()
     (root / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
     if archive.proxy:
@@ -135,4 +142,6 @@ def finish(suite: str, archive: Archive, root: Path) -> None:
 def copy_root(suite: str, target: Path) -> None:
     """A fresh copy of the suite's prepared root at `target`, which must not exist. Raises BedError."""
     with locked(cache_folder() / "roots" / f"{suite}.lock"):
-        run(["cp", "-a", "--reflink=auto", prepared(suite), target], timeout=600)
+        source = prepared(suite)
+        run(["cp", "-a", "--reflink=auto", source / "root", target], timeout=600)
+        run(["cp", "-a", "--link", *(source / "modules").iterdir(), target / MODULES], timeout=600)

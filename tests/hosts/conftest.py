@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,8 +30,17 @@ def bed() -> Iterator[Bed]:
         pytest.fail(
             "tests/hosts need root (namespaces, mounts, apt-get): run them as root, e.g. with sudo", pytrace=False
         )
-    with Bed.open() as bed:
-        yield bed
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt  # as Ctrl-C: pytest then tears its fixtures down
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with Bed.open() as bed:
+            yield bed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _maker(bed: Bed) -> Iterator[Callable[..., Host]]:
