@@ -58,7 +58,11 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines.append(_row("services", ", ".join(s.removesuffix(".service") for s in plan.services)))
     lines.append(_row("reboot", _reboot(plan)))
     lines.append(_row("outage", plan.outage))
-    lines += [_row("warning", f"{f.check}: {f.found}; needed: {f.needed}; {f.fix}") for f in findings if not f.stops]
+    lines += [
+        _row("accepted" if f.accepted else "warning", f"{f.check}: {f.found}; needed: {f.needed}; {f.fix}")
+        for f in findings
+        if not f.stops
+    ]
     return "\n".join(lines)
 
 

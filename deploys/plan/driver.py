@@ -141,7 +141,7 @@ def _refuse_pin(choice: DriverChoice, settings: Settings, distro: Distro) -> Dri
 
 
 def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> DriverChoice | None:
-    branch = int(branch_of(choice.version)) if branch_of(choice.version).isdigit() else 0
+    branch = int(branch_of(choice.version)) if branch_of(choice.version).isdecimal() else 0
     for gpu in machine.gpus:
         generation = find_generation(gpu.device)
         fix = "use a distribution release whose archive carries such a branch"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from deploys.plan.machine import Machine, Proof
+from deploys.plan.machine import Machine, Proof, is_core_module
 from deploys.plan.plan import reboot_reasons, wants
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
@@ -67,24 +67,39 @@ def nouveau_absent(seen: Seen) -> Step:
         return _step("nouveau_absent", False, f"nouveau is loaded{' and holds ' + ', '.join(bound) if bound else ''}")
     if inside:
         return _step("nouveau_absent", False, f"the boot images of {', '.join(inside)} carry nouveau without its block")
-    return _step(
-        "nouveau_absent",
-        None if seen.machine.nouveau.loaded is None else True,
-        "not loaded, not bound, blocked in every boot image",
-    )
+    if seen.machine.nouveau.loaded is None:
+        return _step("nouveau_absent", None, "whether it is loaded could not be read")
+    unread = _unread_images(seen.machine)
+    if unread:
+        return _step("nouveau_absent", None, f"not loaded; boot images that could not be read: {', '.join(unread)}")
+    return _step("nouveau_absent", True, "not loaded, not bound, blocked in every boot image")
+
+
+def _unread_images(machine: Machine) -> list[str]:
+    """Boot images of which nobody knows whether they carry nouveau; a kernel that needs no image has none."""
+    if {"initramfs", "kernels"} & machine.unknown.keys():
+        return ["all"]
+    images = [k.initramfs for k in machine.kernels.installed if k.initramfs]
+    return [i.path for i in images if i.nouveau is None and not i.blocked]
 
 
 def driver_built(seen: Seen) -> Step:
     """The running and the next kernel have the module, in the version of the libraries."""
     kernels = seen.machine.kernels
     libraries = seen.machine.driver.user_space
+    if kernels.running is None:
+        return _step("driver_built", None, "the running kernel is unknown")
     for release in dict.fromkeys(r for r in (kernels.running, kernels.default) if r):
         kernel = kernels.get(release)
         version = kernel.nvidia_version if kernel else None
+        if version is None and kernel and any(is_core_module(m.stem) for m in kernel.nvidia_modules):
+            return _step("driver_built", None, f"the version of the module for kernel {release} could not be read")
         if version is None:
             return _step("driver_built", False, f"no NVIDIA module for kernel {release}")
         if libraries and version != libraries:
             return _step("driver_built", False, f"module {version} for kernel {release}, libraries {libraries}")
+    if libraries == "":
+        return _step("driver_built", False, "module built, but no libraries of the driver are there")
     return _step(
         "driver_built",
         bool(libraries) or None,
@@ -100,13 +115,13 @@ def driver_loaded(seen: Seen) -> Step:
     if loaded:
         return _step("driver_loaded", None, f"module {loaded} loaded, libraries unknown")
     reasons = reboot_reasons(seen.machine)
+    if loaded is None and not reasons:
+        return _step("driver_loaded", None, "whether the NVIDIA module is loaded could not be read")
     said = (
         "; ".join(seen.proof.kernel_log[-3:]) if seen.proof.kernel_log else "the kernel log has nothing from the driver"
     )
     why = f"reboot needed: {'; '.join(reasons)}" if reasons else said
-    return _step(
-        "driver_loaded", None if loaded is None and not reasons else False, f"no NVIDIA module is loaded: {why}"
-    )
+    return _step("driver_loaded", False, f"no NVIDIA module is loaded: {why}")
 
 
 def device_nodes(seen: Seen) -> Step:

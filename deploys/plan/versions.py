@@ -6,7 +6,7 @@ import re
 
 from packaging.version import Version
 
-_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 
 
 def numbers(text: str | None) -> Version | None:

@@ -117,6 +117,12 @@ PLATFORM = [
         "distro_supported", "no PRETTY_NAME", debian_12_bare(distribution__id="void", distribution__name=None), "void"
     ),
     stop("distro_supported", "unknown", EMPTY, "unknown distribution"),
+    stop(
+        "distro_supported",
+        "a blank name",
+        debian_12_bare(distribution__id="", distribution__name="\n"),
+        "unknown distribution",
+    ),
     stop("distro_supported", "testing has no VERSION_ID", debian_12_bare(distribution__version=None), "Debian"),
     ok("systemd_is_init", "systemd", BARE),
     stop("systemd_is_init", "sysvinit", debian_12_bare(platform__init="init"), "process 1 is init"),

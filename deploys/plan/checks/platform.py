@@ -96,7 +96,7 @@ def distro_supported(machine: Machine, _settings: Settings) -> Finding | None:
     distro = machine.distribution
     if find_distro(distro.id, distro.version):
         return None
-    found = distro.name or f"{distro.id or 'unknown distribution'} {distro.version or ''}".strip()
+    found = (distro.name or f"{distro.id or ''} {distro.version or ''}").strip() or "unknown distribution"
     return stop("distro_supported", found, f"one of: {supported()}", "use one of these releases")
 
 
