@@ -16,7 +16,7 @@ from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host
 from deploys.support.outcome import current
 from deploys.support.run import say
-from deploys.support.world import machine
+from deploys.support.world import PROBE_LIMIT, machine
 from facts.proof import GpuProof
 
 Commands = Generator[Any, None, None]
@@ -33,7 +33,7 @@ def proven(settings: Settings) -> Commands:
         return
     host = this_host()
     now = machine()
-    answer = host.get_fact(GpuProof)
+    answer = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
     steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings)
     result = verdict(now, steps)
     outcome = current()

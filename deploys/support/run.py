@@ -23,6 +23,7 @@ from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress
 from deploys.support.logged import unit_name, wait_command
 from deploys.support.outcome import LEDGER, current, install
+from deploys.support.output import tolerate_any_output
 
 # Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
 LONG_STEPS = ("rehearsal", "transaction", "initramfs")
@@ -42,6 +43,7 @@ def start() -> None:
     if LEDGER.installed:
         return
     install()
+    tolerate_any_output()
     LEDGER.dry = "--dry" in sys.argv
     state = this_state()
     if state is not None:

@@ -16,6 +16,9 @@ from facts.probe import Probe
 P = ParamSpec("P")
 Commands = Generator[Any, None, None]
 
+# Seconds; each section has its own limit on the host, so this ends only what hangs in spite of them.
+PROBE_LIMIT = 300
+
 # Keyed by host name: modules are imported once and shared by all hosts of a run.
 _MACHINES: dict[str, Machine] = {}
 
@@ -29,7 +32,7 @@ def machine() -> Machine:
     host = this_host()
     known = _MACHINES.get(host.name)
     if known is None:
-        known = host.get_fact(Probe)
+        known = host.get_fact(Probe, _timeout=PROBE_LIMIT)
         state = this_state()
         if state is not None and host in state.failed_hosts:
             raise UnreadableHostError(f"the probe of {host.name} gave no answer")

@@ -185,6 +185,5 @@ class Bed:
         packages.seed(spec.suite, host.folder / "packages")
         copy_root(spec.suite, host.root)
         host_key = furnish(host.root, spec, self.keys.public)
-        with self.keys.known_hosts.open("a") as file:
-            file.write(f"{host.address} {host_key}\n")
+        self.keys.know(host.address, host_key)
         self.network.plug(host.number)

@@ -41,6 +41,12 @@ class Keys:
     def known_hosts(self) -> Path:
         return self.folder / "known_hosts"
 
+    def know(self, address: str, host_key: str) -> None:
+        """Note a host's key instead of that of an earlier host with this address: paramiko believes the first line."""
+        lines = self.known_hosts.read_text().splitlines()
+        others = [line for line in lines if line.split(" ", 1)[0] != address]
+        self.known_hosts.write_text("".join(f"{line}\n" for line in [*others, f"{address} {host_key.strip()}"]))
+
     def make(self) -> None:
         if not self.private.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bed", "-f", self.private])

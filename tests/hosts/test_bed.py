@@ -11,7 +11,7 @@ from tests.bed.bed import Bed
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.bed.repository import STRANGER, Repository
-from tests.bed.shell import BedError
+from tests.bed.shell import BedError, run
 from tests.bed.snapshot import diff, snapshot
 from tests.bed.world import newest_kernel
 
@@ -122,6 +122,14 @@ def test_counts_remote_commands(host: Host) -> None:
     assert host.commands()[-1].endswith("echo 'two lines'")
 
 
+def test_counts_sftp_as_one(host: Host, tmp_path: Path) -> None:
+    before = host.count_commands()
+    batch = f"get /etc/hostname {tmp_path}/a\nget /etc/hosts {tmp_path}/b\n"
+    run(["sftp", *host.ssh_options(), "-b", "-", f"root@{host.address}"], text_in=batch)
+    assert (tmp_path / "a").read_text() == f"{host.name}\n"
+    assert host.count_commands() - before == 1
+
+
 def test_exit_codes_and_input_pass_through_the_counter(host: Host) -> None:
     assert host.ssh("exit 7", check=False).returncode == 7
     assert host.ssh("cat", text_in="hello").stdout == "hello"
@@ -196,6 +204,24 @@ def test_identity_and_driver_are_choices(make_host: MakeHost) -> None:
     lines = out(host, PCI).splitlines()
     assert sum(line.endswith("0x2330 vfio-pci") for line in lines) == 8
     assert sum(line.endswith("0x22a3 none") for line in lines) == 4
+
+
+def test_stand_ins_hold_for_every_common_reader(make_host: MakeHost) -> None:
+    path = "/sys/firmware/efi/efivars/SecureBoot-x"
+    host = make_host(
+        "trixie",
+        stand_ins={path: "\x06\0\0\0\x01"},
+        hidden=("/proc/swaps",),
+        refuse={"vfio_pci": 19},
+        on_load={"vfio": {"/proc/driver/vfio/version": "1.2\n"}},
+    )
+    assert out(host, f"test -d /sys/firmware/efi && od -An -tu1 {path}").split() == ["6", "0", "0", "0", "1"]
+    assert out(host, "find /sys/firmware/efi -type f; cd /sys/firmware/efi && ls efivars") == f"{path}\nSecureBoot-x"
+    assert out(host, "python3 -c 'import os; print(os.listdir(\"/sys/firmware/efi\"))'") == "['efivars']"
+    assert host.ssh("cat /proc/swaps", check=False).returncode == 1
+    assert "No such device" in host.ssh("modprobe vfio_pci", check=False).stderr
+    host.ssh("modprobe vfio")
+    assert out(host, "cat /proc/driver/vfio/version") == "1.2"
 
 
 def test_everything_goes_when_a_host_goes(bed: Bed) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bed.bed import Bed
-from tests.bed.inventory import run_pyinfra, write_inventory
+from tests.bed.host import Host
+from tests.bed.inventory import Member, run_pyinfra, write_inventory
 
 
-def test_bad_neighbours_do_not_disturb_good_hosts(bed: Bed, tmp_path: Path) -> None:
-    good = [bed.make_host("bookworm", "good-a"), bed.make_host("bookworm", "good-b")]
-    garbage = bed.make_host("bookworm", "garbage")
+def test_bad_neighbours_do_not_disturb_good_hosts(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    good = [make_host("bookworm", "good-a"), make_host("bookworm", "good-b")]
+    garbage = make_host("bookworm", "garbage")
     # Every tool that the probe leans on prints noise: bytes that are no text, and far too many of them.
     garbage.put("/usr/local/bin/timeout", "#!/bin/sh\nhead -c 3000000 /dev/urandom\n", 0o755)
     garbage.put("/usr/bin/tr", "#!/bin/sh\nexec head -c 3000000 /dev/urandom\n", 0o755)
-    refuses = bed.make_host("bookworm", "refuses")
+    refuses = make_host("bookworm", "refuses")
     refuses.refuse_ssh()
-    dead = bed.make_host("bookworm", "dead")
+    dead = make_host("bookworm", "dead")
     dead.cut()
     hosts = [*good, garbage, refuses, dead]
     inventory = write_inventory(tmp_path / "inventory.py", hosts, {"gpu_report_dir": str(tmp_path)})
@@ -30,13 +31,11 @@ def test_bad_neighbours_do_not_disturb_good_hosts(bed: Bed, tmp_path: Path) -> N
     assert states["refuses"] == states["dead"] == "unreachable"
     for name, state in states.items():
         assert any(line.split()[:2] == [name, state] for line in run.stderr.splitlines()), f"{name} is in the table"
-    for host in hosts:
-        host.remove()
 
 
-def test_settings_of_one_host_refuse_that_host_alone(bed: Bed, tmp_path: Path) -> None:
-    good, bad = bed.make_host("bookworm", "good-c"), bed.make_host("bookworm", "bad-settings")
-    members = [good, (bad, {"gpu_driver_branch": 535.1, "gpu_profil": "full", "gpu_expected_gpus": -1})]
+def test_settings_of_one_host_refuse_that_host_alone(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    good, bad = make_host("bookworm", "good-c"), make_host("bookworm", "bad-settings")
+    members: list[Member] = [good, (bad, {"gpu_driver_branch": 535.1, "gpu_profil": "full", "gpu_expected_gpus": -1})]
     inventory = write_inventory(tmp_path / "inventory.py", members, {"gpu_report_dir": str(tmp_path)})
     commands = bad.count_commands()
     run = run_pyinfra(inventory, "deploys/preflight.py", "-y")
@@ -46,5 +45,3 @@ def test_settings_of_one_host_refuse_that_host_alone(bed: Bed, tmp_path: Path) -
     assert bad.count_commands() == commands, "not even a probe was sent"
     for key in ("gpu_driver_branch", "gpu_profil", "gpu_expected_gpus"):
         assert key in run.stderr
-    good.remove()
-    bad.remove()

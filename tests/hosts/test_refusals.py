@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bed.bed import Bed
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.bed.snapshot import diff, snapshot
@@ -82,13 +81,13 @@ class Refusals:
 
 
 @pytest.fixture(scope="module")
-def refusals(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusals]:
+def refusals(make_module_host: Callable[..., Host], tmp_path_factory: pytest.TempPathFactory) -> Refusals:
     folder = tmp_path_factory.mktemp("refusals")
     hosts: dict[str, Host] = {}
     for name, bad in BAD.items():
-        hosts[name] = bed.make_host("bookworm", name, **bad.options)
+        hosts[name] = make_module_host("bookworm", name, **bad.options)
         bad.spoil(hosts[name])
-    good = [bed.make_host("bookworm", "good-12"), bed.make_host("trixie", "good-13")]
+    good = [make_module_host("bookworm", "good-12"), make_module_host("trixie", "good-13")]
     inventory = write_inventory(folder / "inventory.py", [*hosts.values(), *good], {"gpu_report_dir": str(folder)})
     before = {h.name: snapshot(h) for h in [*hosts.values(), *good]}
     # The good hosts are only judged here; the bad ones meet the whole road, each in the same run.
@@ -103,9 +102,7 @@ def refusals(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ref
         if h["host"] not in hosts
     }
     changes = {h.name: diff(before[h.name], snapshot(h)) for h in [*hosts.values(), *good]}
-    yield Refusals(hosts, results, changes, road.returncode, judged.stderr + road.stderr)
-    for host in [*hosts.values(), *good]:
-        host.remove()
+    return Refusals(hosts, results, changes, road.returncode, judged.stderr + road.stderr)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -134,8 +131,8 @@ def test_every_refusal_says_found_needed_and_fix(refusals: Refusals) -> None:
         assert [line.split()[0] for line in block] == ["found", "needed", "fix"]
 
 
-def test_dry_run_leaves_the_host_byte_identical(bed: Bed, tmp_path: Path) -> None:
-    host = bed.make_host("trixie", "dry")
+def test_dry_run_leaves_the_host_byte_identical(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    host = make_host("trixie", "dry")
     before = snapshot(host)
     inventory = write_inventory(tmp_path / "inventory.py", [host], {"gpu_report_dir": str(tmp_path)})
     run = run_pyinfra(inventory, "deploys/gpu_host.py", "--dry", "-y")
@@ -145,4 +142,3 @@ def test_dry_run_leaves_the_host_byte_identical(bed: Bed, tmp_path: Path) -> Non
     assert plain.returncode == 0
     assert "Rehears" in plain.stderr or "rehearsed" in plain.stderr
     assert diff(before, snapshot(host)) == []
-    host.remove()

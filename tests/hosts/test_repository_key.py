@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bed.bed import Bed
+from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.bed.repository import Repository
 from tests.bed.snapshot import diff, snapshot
 
 
-def test_wrong_key_is_refused_before_any_change(bed: Bed, repo: Repository, tmp_path: Path) -> None:
-    host = bed.make_host("bookworm", "wrong-key")
-    mirror = {"nvidia-container-toolkit": {"url": repo.url, "key": str(repo.stranger_key_path)}}
+def test_wrong_key_is_refused_before_any_change(
+    make_host: Callable[..., Host], toolkit_repository: Repository, tmp_path: Path
+) -> None:
+    host = make_host("bookworm", "wrong-key")
+    mirror = {
+        "nvidia-container-toolkit": {"url": toolkit_repository.url, "key": str(toolkit_repository.stranger_key_path)}
+    }
     data = {"gpu_mirrors": mirror, "gpu_profile": "containers", "gpu_report_dir": str(tmp_path)}
     inventory = write_inventory(tmp_path / "inventory.py", [host], data)
     before = snapshot(host)
@@ -20,4 +25,3 @@ def test_wrong_key_is_refused_before_any_change(bed: Bed, repo: Repository, tmp_
     assert run.returncode == 1
     assert "the package index cannot be refreshed with these sources" in run.stderr
     assert [line for line in diff(before, snapshot(host)) if "/gpu-host" not in line] == []
-    host.remove()

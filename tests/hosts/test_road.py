@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bed.bed import Bed
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.bed.repository import Repository
@@ -46,13 +45,16 @@ class Road:
 
 
 @pytest.fixture(scope="module")
-def road(bed: Bed, repo: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+def road(
+    make_module_host: Callable[..., Host], toolkit_repository: Repository, tmp_path_factory: pytest.TempPathFactory
+) -> Road:
     folder = tmp_path_factory.mktemp("road")
+    repo = toolkit_repository
     mirror = {"nvidia-container-toolkit": {"url": repo.url, "key": str(repo.key_path), "fingerprint": repo.fingerprint}}
     hosts = {
-        "road-12": bed.make_host("bookworm", "road-12", gpus="t4"),
-        "road-13": bed.make_host("trixie", "road-13", gpus="a100"),
-        BROKEN: bed.make_host("trixie", BROKEN, gpus="t4"),
+        "road-12": make_module_host("bookworm", "road-12", gpus="t4"),
+        "road-13": make_module_host("trixie", "road-13", gpus="a100"),
+        BROKEN: make_module_host("trixie", BROKEN, gpus="t4"),
     }
     data = {"gpu_mirrors": mirror, "gpu_report_dir": str(folder / "reports")}
     own = {BROKEN: {"gpu_kernel_modules": "open", "gpu_cuda": None}}
@@ -62,9 +64,7 @@ def road(bed: Bed, repo: Repository, tmp_path_factory: pytest.TempPathFactory) -
     road.boots = {name: host.boot_id() for name, host in hosts.items()}
     road.first = road.run("deploys/gpu_host.py", "-y")
     print(road.first.stdout[-3000:], road.first.stderr[-12000:])
-    yield road
-    for host in hosts.values():
-        host.remove()
+    return road
 
 
 @pytest.fixture(params=GOOD)

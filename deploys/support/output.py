@@ -1,0 +1,50 @@
+"""Reading what hosts print: any bytes, any amount, without an exception.
+
+pyinfra 3.10 decodes strictly: one byte that is not UTF-8 ends its reader, the rest is never read, and a chatty command then
+blocks for ever on a full SSH window. Its reader is replaced by one that cannot stop early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from paramiko.file import BufferedFile
+from pyinfra.api.output import echo
+from pyinfra.connectors import util
+
+LINE_LIMIT = 1 << 20
+# Beyond this the output of one command is read and dropped: no host may fill the controller's memory.
+TOTAL_LIMIT = 64 << 20
+
+
+def lines(stream: Any) -> Iterator[str]:
+    """Lines of a channel or pipe; bytes that are no text become U+FFFD, a line longer than the limit is cut into pieces."""
+    if isinstance(stream, BufferedFile):
+        stream._flags |= stream.FLAG_BINARY  # type: ignore[attr-defined]
+    while piece := stream.readline(LINE_LIMIT):
+        text = piece.decode("utf-8", errors="replace") if isinstance(piece, bytes) else piece
+        yield text.rstrip("\n")
+
+
+def read_buffer(
+    name: str,
+    io: Any,
+    output_queue: Any,
+    print_output: bool = False,
+    print_func: Callable[[str], str] | None = None,
+) -> None:
+    """Stands in for `pyinfra.connectors.util.read_buffer`, with the same parameters."""
+    total = 0
+    for line in lines(io):
+        total += len(line)
+        if total > TOTAL_LIMIT:
+            continue
+        output_queue.put(util.OutputLine(name, line))
+        if print_output:
+            echo(print_func(line) if print_func else line, err=True)
+
+
+def tolerate_any_output() -> None:
+    """Have pyinfra read through `read_buffer` from now on, for every connector."""
+    util.read_buffer = read_buffer

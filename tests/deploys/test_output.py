@@ -1,0 +1,49 @@
+"""Whatever a command prints is read to its end."""
+
+from __future__ import annotations
+
+import io
+import queue
+import subprocess
+import sys
+
+import pytest
+from pyinfra.connectors.util import OutputLine
+
+from deploys.support import output
+
+
+def _read(data: bytes) -> list[str]:
+    found: queue.Queue[OutputLine] = queue.Queue()
+    output.read_buffer("stdout", io.BytesIO(data), found)
+    return [line.line for line in list(found.queue)]
+
+
+def test_bytes_that_are_no_text_do_not_end_the_reading() -> None:
+    assert _read(b"before\n\xff\xfe\xfa\nafter\n") == ["before", "\ufffd\ufffd\ufffd", "after"]
+
+
+def test_endless_line_is_cut_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "LINE_LIMIT", 4)
+    assert _read(b"abcdefgh\nij\n") == ["abcd", "efgh", "", "ij"]
+
+
+def test_output_beyond_the_limit_is_dropped_but_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "TOTAL_LIMIT", 10)
+    stream = io.BytesIO(b"12345\n" * 100)
+    found: queue.Queue[OutputLine] = queue.Queue()
+    output.read_buffer("stdout", stream, found)
+    assert found.qsize() == 2
+    assert stream.read() == b""
+
+
+def test_real_pyinfra_command_with_bytes_that_are_no_text_ends() -> None:
+    """Before, pyinfra's reader died at the first such byte and the output was lost."""
+    code = r"""
+from deploys.support.output import tolerate_any_output
+tolerate_any_output()
+from pyinfra.connectors.util import run_local_process
+print(run_local_process("printf 'a\\377b\\nend\\n'")[1].stdout_lines)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "['a\ufffdb', 'end']"
