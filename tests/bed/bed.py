@@ -13,7 +13,8 @@ from typing import Any
 from tests.bed import packages, repository
 from tests.bed.cache import cache_folder, empty_trash, try_lock, wait_lock
 from tests.bed.furnish import furnish
-from tests.bed.host import Host, Keys
+from tests.bed.host import Host
+from tests.bed.keys import Keys
 from tests.bed.network import Network, free_subnet
 from tests.bed.roots import copy_root
 from tests.bed.shell import BedError, require_root

@@ -14,6 +14,7 @@ from typing import Any
 from tests.bed import packages
 from tests.bed.cache import throw_away
 from tests.bed.furnish import COMMAND_LOG
+from tests.bed.keys import Keys
 from tests.bed.network import Network
 from tests.bed.processes import Process, start_detached
 from tests.bed.shell import REPOSITORY, BedError, run, run_python, wait_for
@@ -21,36 +22,6 @@ from tests.bed.spec import OnReboot, Spec, load_spec, save
 
 BOOT_LIMIT = 90  # seconds until the first SSH command works
 PATHS = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True)
-class Keys:
-    """The run's SSH key and known hosts, in one folder."""
-
-    folder: Path
-
-    @property
-    def private(self) -> Path:
-        return self.folder / "id"
-
-    @property
-    def public(self) -> str:
-        return self.private.with_suffix(".pub").read_text()
-
-    @property
-    def known_hosts(self) -> Path:
-        return self.folder / "known_hosts"
-
-    def know(self, address: str, host_key: str) -> None:
-        """Note a host's key instead of that of an earlier host with this address: paramiko believes the first line."""
-        lines = self.known_hosts.read_text().splitlines()
-        others = [line for line in lines if line.split(" ", 1)[0] != address]
-        self.known_hosts.write_text("".join(f"{line}\n" for line in [*others, f"{address} {host_key.strip()}"]))
-
-    def make(self) -> None:
-        if not self.private.exists():
-            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "bed", "-f", self.private])
-        self.known_hosts.touch()
 
 
 @dataclass(frozen=True)

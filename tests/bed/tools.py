@@ -45,4 +45,8 @@ def ensure_tools() -> None:
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "-q", "update"], timeout=300, env=quiet)
-    run(["apt-get", "-q", "-y", "install", "--no-install-recommends", *missing], timeout=900, env=quiet)
+    run(
+        ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", "install", "--no-install-recommends", *missing],
+        timeout=900,
+        env=quiet,
+    )
