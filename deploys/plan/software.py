@@ -1,0 +1,169 @@
+"""KNOW: the records of what is installed on a host: packages, driver, CUDA, Docker, files, units.
+
+`None` means unknown, as in `machine`, which hands all of these on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploys.plan.record import Record
+
+
+@dataclass(frozen=True)
+class Package(Record):
+    """An installed (or half-installed) package. `status` is dpkg's three letters, or "ii " for rpm and pacman."""
+
+    name: str
+    version: str
+    status: str = "ii "
+    architecture: str = ""
+
+    @property
+    def installed(self) -> bool:
+        return len(self.status) > 1 and self.status[1] == "i"
+
+
+@dataclass(frozen=True)
+class Lock(Record):
+    """A package manager's lock that a process holds now."""
+
+    path: str
+    pid: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class TextFile(Record):
+    """A small text file, whole. `content` is None when it could not be read or is not text."""
+
+    path: str
+    content: str | None = None
+
+
+@dataclass(frozen=True)
+class Packages(Record):
+    """The package database as far as a GPU host is concerned.
+
+    `installed` holds packages whose names concern GPU, CUDA, containers, kernels and building; `candidates` maps a
+    name to the version that the host's own index would install now ("" when the index does not know the name).
+    `origins` maps an installed package to the repository lines that offer its version (empty: none does).
+    `available` maps a name to every version that the index offers, newest first.
+    """
+
+    manager: str | None = None
+    healthy: bool | None = None
+    problems: tuple[str, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    installed: Mapping[str, Package] = field(default_factory=dict)
+    candidates: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: tuple[str, ...] = ()
+    sources: tuple[TextFile, ...] = ()
+
+    def version(self, name: str) -> str | None:
+        """Version of a package that is fully installed, else None."""
+        package = self.installed.get(name)
+        return package.version if package and package.installed else None
+
+
+@dataclass(frozen=True)
+class DkmsEntry(Record):
+    """One line of `dkms status`. `kernel` is "" for state "added"."""
+
+    module: str
+    version: str
+    kernel: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Process(Record):
+    """A process that holds a device file. `user` and `command` as ps would print them."""
+
+    pid: int
+    user: str | None
+    command: str | None
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Driver(Record):
+    """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
+
+    "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
+    files that no package owns; `load_tried` is the version that was loaded, or tried in vain, in this boot; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
+    """
+
+    loaded: str | None = None
+    loaded_flavour: str | None = None
+    load_tried: str | None = None
+    user_space: str | None = None
+    runfile: str | None = None
+    unowned: tuple[str, ...] = ()
+    dkms: tuple[DkmsEntry, ...] = ()
+    device_nodes: tuple[str, ...] = ()
+    holders: tuple[Process, ...] = ()
+
+
+@dataclass(frozen=True)
+class CudaToolkit(Record):
+    """A CUDA toolkit: folder and version ("12.4") as its nvcc says."""
+
+    path: str
+    version: str | None
+
+
+@dataclass(frozen=True)
+class Docker(Record):
+    """Docker client, engine and configuration.
+
+    `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
+    `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
+    `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
+    """
+
+    client: str | None = None
+    engine: str | None = None
+    engine_error: str = ""
+    impostor: str | None = None
+    runtimes: tuple[str, ...] = ()
+    default_runtime: str | None = None
+    cgroup_driver: str | None = None
+    running: int | None = None
+    live_restore: bool | None = None
+    compose: str | None = None
+    compose_v1: str | None = None
+    daemon_json: TextFile | None = None
+    daemon_json_exists: bool | None = None
+
+
+@dataclass(frozen=True)
+class ContainerToolkit(Record):
+    """NVIDIA Container Toolkit: version ("" when absent), runtime binary, CDI spec files with their sha256."""
+
+    version: str | None = None
+    runtime: str | None = None
+    cdi_specs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileState(Record):
+    """A file that this toolkit owns. `sha256` is "" when it does not exist; `mode` is "644", `owner` "user:group"."""
+
+    path: str
+    sha256: str
+    mode: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class UnitState(Record):
+    """A systemd unit: `load` "loaded|not-found", `active` "active|inactive|failed", `enabled` as is-enabled says."""
+
+    name: str
+    load: str = ""
+    active: str = ""
+    enabled: str = ""
