@@ -1,0 +1,172 @@
+"""What each operation would send to a host, from the record of that host alone: nothing when it is as wanted."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyinfra.context import ctx_host, ctx_state
+
+from deploys.knowledge.distros import find_distro
+from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK
+from deploys.operations import docker, files, initramfs, packages, services
+from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, TextFile, UnitState
+from deploys.plan.plan import FileChange, Plan, digest, make_plan
+from deploys.plan.settings import Settings
+from deploys.support import world
+from tests.plan.hosts import debian_12_bare, debian_13_converged
+
+
+@pytest.fixture
+def host() -> Iterator[SimpleNamespace]:
+    """A host whose record the test sets; whoever would ask the real one fails for want of `get_fact`."""
+    stand_in = SimpleNamespace(name="stand-in", said=[])
+    stand_in.noop = stand_in.said.append
+    stand_in.log_styled = lambda text, **_: stand_in.said.append(text)
+    state = SimpleNamespace(is_executing=True, failed_hosts=set())
+    with ctx_host.use(stand_in), ctx_state.use(state):
+        yield stand_in
+    world._MACHINES.pop("stand-in", None)
+
+
+def commands(operation: Any, machine: Machine, **arguments: Any) -> list[Any]:
+    """The commands of an operation on a host with this record."""
+    world._MACHINES["stand-in"] = machine
+    return list(operation._inner(**arguments))
+
+
+def plan_for(machine: Machine, **settings: Any) -> Plan:
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    assert distro is not None
+    return make_plan(machine, Settings(**settings), distro)
+
+
+def test_converged_host_is_sent_nothing(host: SimpleNamespace) -> None:
+    machine = debian_13_converged()
+    plan = plan_for(machine)
+    assert commands(packages.rehearsed, machine, plan=plan, limit=60) == []
+    assert commands(files.edited, machine, files=plan.sources) == []
+    assert commands(files.owned, machine, files=plan.files) == []
+    assert commands(docker.runtime_registered, machine, wanted=True) == []
+    assert commands(packages.installed, machine, plan=plan, limit=60) == []
+    assert commands(initramfs.nouveau_blocked, machine, limit=60) == []
+    assert commands(services.driver_loaded, machine) == []
+    assert commands(services.running, machine, units=plan.services) == []
+    assert not [text for text in host.said if "Error" in text]
+
+
+def test_bare_host_is_sent_a_rehearsal_before_a_transaction(host: SimpleNamespace) -> None:
+    machine = debian_12_bare()
+    plan = plan_for(machine)
+    (rehearsal,) = commands(packages.rehearsed, machine, plan=plan, limit=60)
+    (transaction,) = commands(packages.installed, machine, plan=plan, limit=60)
+    assert "--unit=gpu-host-rehearsal.service" in rehearsal.get_raw_value()
+    assert "--unit=gpu-host-transaction.service" in transaction.get_raw_value()
+    assert host.said == []
+
+
+@pytest.mark.parametrize("name", ["apt_rehearse", "apt_install"])
+def test_scripts_are_valid_shell_and_name_every_missing_package(name: str) -> None:
+    machine = debian_12_bare()
+    plan = plan_for(machine)
+    text = packages.script(plan, name, machine, (*plan.files, *plan.sources))
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+    line = next(line for line in text.splitlines() if line.startswith("PACKAGES="))
+    assert set(plan.packages.missing) == set(line.removeprefix("PACKAGES=").strip("'").split())
+    assert "MODULES=nvidia-kernel-dkms" in text
+
+
+def test_script_of_a_transaction_without_the_driver_builds_nothing() -> None:
+    machine = debian_13_converged()
+    installed = {n: p for n, p in machine.packages.installed.items() if n != "docker-compose"}
+    machine = replace(machine, packages=replace(machine.packages, installed=installed))
+    text = packages.script(plan_for(machine), "apt_install", machine)
+    assert "PACKAGES=docker-compose\n" in text
+    assert "MODULES=''" in text
+
+
+def test_content_travels_on_standard_input_only(host: SimpleNamespace) -> None:
+    change = FileChange("/etc/x.conf", "secret-word\n", "a test")
+    (command,) = commands(files.owned, debian_12_bare(), files=[change])
+    assert "secret-word" not in command.get_raw_value()
+    assert command.connector_arguments["_stdin"] == "secret-word\n"
+    assert host.said == []
+
+
+@pytest.mark.usefixtures("host")
+def test_owned_file_is_written_again_when_content_or_mode_differ() -> None:
+    change = FileChange(NOUVEAU_BLOCK, "text\n", "a test")
+    same = FileState(NOUVEAU_BLOCK, digest("text\n"), "644", "root:root")
+    for state, count in ((same, 0), (replace(same, sha256=digest("other\n")), 1), (replace(same, mode="600"), 1)):
+        machine = replace(debian_12_bare(), files={NOUVEAU_BLOCK: state})
+        assert len(commands(files.owned, machine, files=[change])) == count
+
+
+@pytest.mark.usefixtures("host")
+def test_daemon_json_is_merged_and_a_running_engine_reloaded_not_restarted() -> None:
+    machine = debian_13_converged()
+    foreign = TextFile(DAEMON_JSON, '{"debug": true}')
+    machine = replace(machine, docker=replace(machine.docker, daemon_json=foreign, runtimes=("runc",)))
+    write, reload = commands(docker.runtime_registered, machine, wanted=True)
+    assert '"debug": true' in write.connector_arguments["_stdin"]
+    assert reload.get_raw_value() == "systemctl reload docker.service"
+
+
+def test_damaged_daemon_json_fails_the_operation_and_writes_nothing(host: SimpleNamespace) -> None:
+    machine = debian_13_converged()
+    machine = replace(machine, docker=replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, "{,}")))
+    assert [c.get_raw_value() for c in commands(docker.runtime_registered, machine, wanted=True)] == ["false"]
+    assert "not valid JSON" in host.said[-1]
+
+
+@pytest.mark.usefixtures("host")
+def test_only_images_without_the_block_are_rebuilt() -> None:
+    machine = debian_12_bare()
+    images = (
+        Kernel("6.1.0-1-amd64", initramfs=Initramfs("/boot/initrd.img-6.1.0-1-amd64", True, False, True)),
+        Kernel("6.1.0-2-amd64", initramfs=Initramfs("/boot/initrd.img-6.1.0-2-amd64", True, True, False)),
+        Kernel("6.1.0-3-amd64"),
+    )
+    machine = replace(machine, kernels=replace(machine.kernels, installed=images))
+    assert initramfs.unblocked(machine) == ("6.1.0-2-amd64",)
+
+
+def _with_module(machine: Machine, **driver: Any) -> Machine:
+    modules = (KernelModule("nvidia-current", "/lib/modules/x/nvidia-current.ko", "535.309.01"),)
+    kernel = Kernel(machine.kernels.running or "", nvidia_modules=modules)
+    gpus = tuple(replace(d, driver="") for d in machine.pci or ())
+    return replace(
+        machine,
+        pci=gpus,
+        kernels=replace(machine.kernels, installed=(kernel,)),
+        nouveau=replace(machine.nouveau, loaded=False),
+        driver=replace(machine.driver, **driver),
+    )
+
+
+def test_driver_is_tried_once_per_boot_and_version() -> None:
+    machine = debian_12_bare()
+    assert services.loadable(_with_module(machine, loaded="", load_tried="")) == "535.309.01"
+    assert services.loadable(_with_module(machine, loaded="", load_tried="535.261.03")) == "535.309.01"
+    assert services.loadable(_with_module(machine, loaded="", load_tried="535.309.01")) == ""
+    assert services.loadable(_with_module(machine, loaded="535.309.01", load_tried="")) == ""
+    assert services.loadable(_with_module(machine, loaded=None, load_tried="")) == ""
+
+
+@pytest.mark.usefixtures("host")
+def test_running_services_are_never_restarted() -> None:
+    units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "disabled")}
+    machine = replace(debian_13_converged(), units=units)
+    sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
+    assert sent == ["systemctl enable --quiet docker.service", "systemctl start docker.service"]
+
+
+def test_record_is_stale_once_a_command_has_run(host: SimpleNamespace) -> None:
+    commands(files.owned, debian_12_bare(), files=[FileChange("/etc/x.conf", "x\n", "a test")])
+    assert host.name not in world._MACHINES
+    commands(files.owned, debian_12_bare(), files=[])
+    assert host.name in world._MACHINES

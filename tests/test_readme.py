@@ -1,0 +1,80 @@
+"""The README says what is so: its table, paths, states and commands are held against the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploys.knowledge.distros import DISTROS
+from deploys.knowledge.paths import LOG_DIR, OWNED_FILES
+from deploys.plan.checks import CHECK_NAMES, WAIVABLE
+from deploys.support.outcome import ORDER
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def support_rows() -> list[str]:
+    """The rows of the support table as the rooms give them, without the last column."""
+    return [
+        f"| {d.label} | {d.driver.user_space_version} | {d.cuda.version} | {d.docker.version} | {d.compose.version if d.compose else 'none'} |"
+        for d in DISTROS
+    ]
+
+
+def test_support_table_is_that_of_the_rooms() -> None:
+    table = README.split("<!-- support table")[1].split("<!-- end")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert [row.rsplit("|", 2)[0] + "|" for row in rows] == support_rows()
+
+
+def test_every_file_of_ours_is_named() -> None:
+    assert [path for path in (*OWNED_FILES, LOG_DIR) if path not in README] == []
+
+
+def test_every_state_is_explained() -> None:
+    results = README.split("## Results")[1].split("## Tests")[0]
+    assert {state for state in ORDER if f"`{state}`" in results} == set(ORDER)
+
+
+def test_example_of_a_refusal_is_a_real_check() -> None:
+    name = re.search(r"STOP  (\w+)", README)
+    assert name
+    assert name.group(1) in CHECK_NAMES & WAIVABLE
+    assert f'gpu_accept = ["{name.group(1)}"]' in README
+
+
+def commands() -> list[str]:
+    """Lines of the shell blocks that start one of our two commands."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("./")]
+
+
+def test_files_in_commands_exist() -> None:
+    words = [word for line in commands() for word in line.split() if "/" in word and not word.startswith("my/")]
+    assert [word for word in words if not (ROOT / word).exists() and not word.startswith("./")] == []
+    assert len(commands()) > 5
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if "inventories/lab.py" in line])
+def test_lab_commands_of_the_readme_run(line: str, tmp_path: Path) -> None:
+    """What `./provision` starts, with this interpreter; the bootstrap before it has tests of its own."""
+    words = line.split()[1:]
+    done = subprocess.run(
+        [sys.executable, "-m", "deploys.support.front", *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    assert done.returncode in (0, 1), text[-2000:]
+    assert ("10de:1eb8" in text) or ("0x1eb8" in text) or ("7864" in text), tmp_path
