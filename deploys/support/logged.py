@@ -30,7 +30,7 @@ def start_command(step: str, limit: int) -> str:
     """The shell command: start the unit unless it runs already, wait, and give its exit status."""
     name, log, base = unit_name(step), f"{LOG_DIR}/{step}.log", f"{STATE_DIR}/{step}"
     body = f"/bin/sh {base}.sh >{log} 2>&1 </dev/null; echo $? >{base}.rc"
-    bounds = f"--property=RuntimeMaxSec={limit} --property=KillMode=mixed --property=TimeoutStopSec=60"
+    bounds = f"--property=RuntimeMaxSec={limit} --property=KillMode=control-group --property=TimeoutStopSec=60"
     return "\n".join(
         [
             f"umask 077; mkdir -p -m 755 {LOG_DIR} && mkdir -p -m 700 {STATE_DIR} || exit 1",

@@ -32,13 +32,22 @@ simulate() {
     [ -z "$moved" ] || refuse "the transaction would change packages that keep the host reachable: $moved"
 }
 
+# Version that a package will have: from the simulation, else as installed.
+coming_version() {
+    coming=$(awk -v n="$1" '$1 == "Inst" && $2 == n { for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print substr($i, 2); exit } }' "$SCRATCH/simulation")
+    [ -n "$coming" ] || coming=$(dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i //p')
+    printf '%s' "$coming" | sed 's/^[0-9]*://; s/-.*//'
+}
+
 # A driver works only when kernel modules and libraries are of one version.
 same_version() {
     [ -n "$MODULES" ] || return 0
+    seen=
     for name in $MODULES $LIBRARIES; do
-        awk -v n="$name" '$1 == "Inst" && $2 == n { v = $3; gsub(/[(\[]/, "", v); sub(/^[0-9]+:/, "", v); sub(/-.*/, "", v); print n, v }' "$SCRATCH/simulation"
-    done | sort -u >"$SCRATCH/versions"
-    [ "$(awk '{ print $2 }' "$SCRATCH/versions" | sort -u | wc -l)" -le 1 ] || refuse "modules and libraries differ: $(tr '\n' ' ' <"$SCRATCH/versions")"
+        version=$(coming_version "$name")
+        case $seen in '' | *"=$version ") ;; *) refuse "modules and libraries would differ: $seen$name=$version" ;; esac
+        [ -z "$version" ] || seen="$seen$name=$version "
+    done
 }
 
 # What a transaction that lost its power left behind must not steer later builds.
