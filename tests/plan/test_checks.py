@@ -377,7 +377,7 @@ GPU = [
         "driver missing, GPU in use",
         debian_12_bare(driver__holders=holders("python3 serve.py", "nvidia-persistenced")),
         "python3 serve.py (pid 100, alice)",
-        "idle GPUs",
+        "because the driver changes",
     ),
     stop(
         "gpu_idle_before_driver_change",

@@ -131,8 +131,9 @@ def test_a_kernel_without_an_image_has_no_boot_image_to_judge() -> None:
     assert step_of("nouveau_absent", kernels(RUNNING, remains)).result == "PASS"
 
 
-def test_a_blocked_nouveau_inside_an_image_is_harmless() -> None:
-    assert step_of("nouveau_absent", image(nouveau=True, blocked=True)).result == "PASS"
+@pytest.mark.parametrize(("nouveau", "blocked"), [(True, True), (False, False), (False, None), (None, True)])
+def test_an_image_without_nouveau_or_with_its_block_is_harmless(nouveau: bool | None, blocked: bool | None) -> None:
+    assert step_of("nouveau_absent", image(nouveau=nouveau, blocked=blocked)).result == "PASS"
 
 
 def test_a_driver_that_is_not_loaded_speaks_for_itself() -> None:
