@@ -27,6 +27,8 @@ _SCRIPT = (
 need apt-cache
 names=$(
   { printf '%s\n' $names
+    for f in /boot/vmlinuz-*; do [ -e "$f" ] && echo "linux-headers-${f#/boot/vmlinuz-}"; done
+    echo "linux-headers-$(uname -r)"
     dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\n' | awk -F '\t' '$1 ~ /^.[^nc]/ { print $2 }' |
       grep -E 'nvidia|cuda|^docker|^containerd|^runc|podman|^dkms$|^linux-headers'
   } | sort -u | head -n 250)

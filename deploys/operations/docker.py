@@ -22,6 +22,8 @@ Commands = Generator[Any, None, None]
 
 def _file(now: Machine) -> tuple[str | None, str]:
     """Text of daemon.json (None when absent) and the mode it has or shall have. Raises `DaemonJsonError`."""
+    if now.docker.daemon_json_exists is None:
+        raise daemon_json.DaemonJsonError(f"whether {DAEMON_JSON} exists could not be read")
     if not now.docker.daemon_json_exists:
         return None, "644"
     file = now.docker.daemon_json

@@ -84,6 +84,8 @@ def _gpus(machine: Machine) -> list[str]:
 
 def _capability(capability: Capability, missing: set[str]) -> list[str]:
     title = capability.name
+    if not capability.packages and capability.version:
+        return [_row(title, f"{capability.version}, {'; '.join(capability.why)}")]
     if not capability.packages:
         return [_row(title, f"none: {'; '.join(capability.why)}")]
     new = [p for p in capability.packages if p in missing]

@@ -20,6 +20,9 @@ from deploys.plan.driver import DriverChoice, choose_driver
 from deploys.plan.machine import Machine, TextFile
 from deploys.plan.settings import Settings
 
+# Docker's own packages, by the names that its repository gives them on every distribution.
+VENDOR_DOCKER, VENDOR_COMPOSE = "docker-ce", "docker-compose-plugin"
+
 NOUVEAU_TEXT = """\
 # Written by gpu-host: nouveau and nova must not claim the GPUs that the NVIDIA driver serves.
 blacklist nouveau
@@ -151,8 +154,12 @@ def _capabilities(
     ]
     off = f'not part of gpu_profile = "{settings.profile}"'
     rows.append(_offer("cuda", distro.cuda, parts, off if settings.cuda is not None else "gpu_cuda = None"))
-    rows.append(_offer("docker", distro.docker, parts, off))
-    if distro.compose is None:
+    rows.append(_kept_docker(machine, parts) or _offer("docker", distro.docker, parts, off))
+    plugin = machine.packages.version(VENDOR_COMPOSE)
+    if "compose" in parts and plugin:
+        why = (f"{VENDOR_COMPOSE} is there and stays",)
+        rows.append(Capability("compose", machine.docker.compose or plugin, (), why))
+    elif distro.compose is None:
         rows.append(Capability("compose", "", (), (distro.no_compose if "compose" in parts else off,)))
     else:
         rows.append(_offer("compose", distro.compose, parts, off))
@@ -164,6 +171,14 @@ def _capabilities(
     else:
         rows.append(Capability("runtime", "", (), ("gpu_container_runtime = None" if "docker" in parts else off,)))
     return tuple(rows)
+
+
+def _kept_docker(machine: Machine, parts: frozenset[str]) -> Capability | None:
+    """Docker's own packages, where they are installed already: they serve, and the distribution's would replace them."""
+    version = machine.packages.version(VENDOR_DOCKER)
+    if "docker" not in parts or version is None:
+        return None
+    return Capability("docker", machine.docker.engine or version, (), (f"{VENDOR_DOCKER} is there and stays",))
 
 
 def _offer(name: str, offer: PackageOffer, parts: frozenset[str], off: str) -> Capability:
@@ -255,6 +270,11 @@ def reboot_reasons(machine: Machine) -> tuple[str, ...]:
     loaded = machine.driver.loaded
     if loaded and on_disk and loaded != on_disk:
         reasons.append(f"driver {loaded} is loaded, {on_disk} is on disk")
+    after = machine.kernels.get(machine.kernels.default)
+    if running and after and not running.nvidia_modules and after.nvidia_version:
+        reasons.append(
+            f"kernel {running.release} has no NVIDIA module, {after.release} (next boot) has {after.nvidia_version}"
+        )
     return tuple(reasons)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from deploys.knowledge.distros import find_distro
 from deploys.plan.machine import Machine, Proof, is_core_module
 from deploys.plan.plan import reboot_reasons, wants
 from deploys.plan.settings import Settings
@@ -202,6 +203,19 @@ def docker_engine(seen: Seen) -> Step:
     return _step("docker_engine", below(docker.engine, "19.03") is False, f"engine {docker.engine}")
 
 
+def compose(seen: Seen) -> Step:
+    """Compose v2 answers, where the release (or Docker itself) brings it."""
+    distro = find_distro(seen.machine.distribution.id, seen.machine.distribution.version)
+    if "compose" not in seen.parts:
+        return Step("compose", "SKIP", "not part of this profile")
+    version = seen.machine.docker.compose
+    if version is None:
+        return _step("compose", None, "could not be asked")
+    if not version and distro and distro.compose is None:
+        return Step("compose", "SKIP", distro.no_compose)
+    return _step("compose", below(version, "2") is False, f"Compose {version}" if version else "no Compose v2 plugin")
+
+
 def container_runtime(seen: Seen) -> Step:
     """The engine lists the runtime `nvidia`, and its program exists."""
     if "runtime" not in seen.parts:
@@ -245,6 +259,7 @@ CHAIN: tuple[Callable[[Seen], Step], ...] = (
     cuda_call,
     cuda_toolkit,
     docker_engine,
+    compose,
     container_runtime,
     container_gpu,
     services,
@@ -258,7 +273,7 @@ def prove(machine: Machine, proof: Proof, settings: Settings) -> tuple[Step, ...
 
 
 def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
-    """`ready`, `reboot-pending` (only a reboot is missing) or `not-ready`. UNKNOWN never counts as ready."""
+    """`ready`, `reboot-pending` (the host's state asks for a reboot first) or `not-ready`. UNKNOWN never counts as ready."""
     if all(s.result in ("PASS", "SKIP") for s in steps):
         return "ready"
     return "reboot-pending" if reboot_reasons(machine) else "not-ready"

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from deploys.knowledge.floors import find_floor
 from deploys.plan.versions import below
 
-_DRIVER = re.compile(r"[1-9]\d{2,3}(\.\d{1,3}(\.\d{1,2})?)?")
-_CUDA = re.compile(r"[1-9]\d?\.\d{1,2}")
+_DRIVER = re.compile(r"[1-9]\d{2,3}(\.\d{1,3}(\.\d{1,2})?)?", re.ASCII)
+_CUDA = re.compile(r"[1-9]\d?\.\d{1,2}", re.ASCII)
 _PATH = re.compile(r"[\w./~ @%+=:,-]+", re.ASCII)
 _LONGEST = 300
 

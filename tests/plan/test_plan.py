@@ -64,7 +64,11 @@ PAGES: dict[str, tuple[Machine, Settings]] = {
         Settings(expected_gpus=8, accept=("fabric_manager_available",)),
     ),
     "converged-a100": (DONE, Settings(expected_gpus=1)),
-    "converged-asked-for-open": (DONE, Settings(kernel_modules="open")),
+    "refused-switch-to-open": (DONE, Settings(kernel_modules="open")),
+    "bare-with-docker-ce": (
+        changed(installed(BARE, docker_ce="5:29.5.1-1", docker_compose_plugin="2.40.3-1"), docker__engine="29.5.1"),
+        Settings(),
+    ),
     "converged-after-a-kernel-update": (
         changed(
             DONE,

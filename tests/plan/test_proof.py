@@ -102,6 +102,9 @@ BROKEN: list[Broken] = [
     host("docker_engine", changed(DONE, docker__engine="", docker__engine_error="Cannot connect"), "FAIL", "Cannot connect"),
     host("docker_engine", changed(DONE, docker__engine=""), "FAIL", "no engine answers"),
     host("docker_engine", changed(DONE, docker__engine="18.09.9"), "FAIL", "18.09.9"),
+    host("compose", changed(DONE, docker__compose=None), "UNKNOWN", "could not be asked"),
+    host("compose", changed(DONE, docker__compose=""), "FAIL", "no Compose v2"),
+    host("compose", changed(DONE, docker__compose="1.29.2"), "FAIL", "1.29.2"),
     host("container_runtime", changed(DONE, docker__runtimes=("runc",)), "FAIL", "runtimes runc"),
     host("container_runtime", changed(DONE, toolkit__version=""), "FAIL", "not installed"),
     host("container_runtime", changed(DONE, toolkit__version=None), "UNKNOWN", "could not be asked"),
@@ -147,7 +150,7 @@ def test_a_driver_that_is_not_loaded_speaks_for_itself() -> None:
     ("settings", "skipped"),
     [
         (Settings(), {"container_gpu"}),
-        (Settings(profile="raw"), {"docker_engine", "container_runtime", "container_gpu"}),
+        (Settings(profile="raw"), {"docker_engine", "compose", "container_runtime", "container_gpu"}),
         (Settings(profile="containers"), {"cuda_toolkit", "container_gpu"}),
         (Settings(cuda=None, container_runtime=None), {"cuda_toolkit", "container_runtime", "container_gpu"}),
     ],

@@ -26,6 +26,7 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
+    Check(platform.probe_complete),
     Check(platform.linux_x86_64, never="the packages are built for x86_64"),
     Check(platform.kernel_at_least_3_10, never="no driver builds on an older kernel"),
     Check(platform.runs_as_root, never="nothing can be installed without root"),
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),
     Check(gpu.gpu_not_bound_to_vfio),
     Check(gpu.driver_fits_gpus, never="the driver would not serve the GPUs"),
+    Check(gpu.module_flavour_kept, never="which module loads would be chance"),
     Check(gpu.fabric_manager_available),
     Check(gpu.driver_branch_alive),
     Check(gpu.no_foreign_driver, never="two drivers on one host break each other"),

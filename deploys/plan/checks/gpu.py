@@ -88,6 +88,29 @@ def driver_fits_gpus(machine: Machine, settings: Settings) -> Finding | None:
     return stop("driver_fits_gpus", choice.problem, choice.needed, choice.fix)
 
 
+def module_flavour_kept(machine: Machine, settings: Settings) -> Finding | None:
+    """Both module flavours side by side: which one loads would be chance."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    choice = _choice(machine, settings)
+    if distro is None or choice is None or choice.problem:
+        return None
+    others = [
+        name
+        for flavour, names in distro.driver.kernel_modules.items()
+        for name in names
+        if flavour != choice.flavour and machine.packages.version(name)
+    ]
+    if not others:
+        return None
+    remove = manager(machine.packages.manager).remove.format(packages=" ".join(others))
+    return stop(
+        "module_flavour_kept",
+        f"{', '.join(others)} is installed, and the plan asks for the {choice.flavour} kernel modules",
+        "one flavour of kernel modules",
+        f"keep the flavour with gpu_kernel_modules, or remove the other one while the GPUs are idle: {remove}",
+    )
+
+
 def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | None:
     """Without Fabric Manager at exactly the driver's version, CUDA does not start on GPUs behind NVSwitches."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)

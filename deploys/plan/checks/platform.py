@@ -15,6 +15,37 @@ from deploys.plan.versions import below
 EARLIEST_CLOCK, LATEST_CLOCK = 1_763_000_000, 4_102_444_800
 
 
+# Subjects whose silence would read as "no": nobody uses the GPU, no lock is held, there is no other driver.
+NEEDED_SUBJECTS = (
+    "distribution",
+    "platform",
+    "kernels",
+    "initramfs",
+    "pci",
+    "nouveau",
+    "filesystems",
+    "packages",
+    "locks",
+    "sources",
+    "driver",
+    "dkms",
+    "holders",
+    "docker",
+    "files",
+    "units",
+)
+
+
+def probe_complete(machine: Machine, _settings: Settings) -> Finding | None:
+    """What could not be read must not pass for good."""
+    unread = {name: machine.unknown[name] for name in NEEDED_SUBJECTS if name in machine.unknown}
+    if not unread:
+        return None
+    found = "; ".join(f"{name}: {why}" for name, why in unread.items())
+    fix = f"look on the host for what keeps these from answering (such as {next(iter(unread))}), then run again"
+    return stop("probe_complete", f"could not be read: {found}", "an answer to every question of the probe", fix)
+
+
 def linux_x86_64(machine: Machine, _settings: Settings) -> Finding | None:
     """NVIDIA's x86_64 packages need Linux on x86_64."""
     system, architecture = machine.platform.system, machine.platform.architecture

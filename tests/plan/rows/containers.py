@@ -1,0 +1,85 @@
+"""Checks of Docker."""
+
+from __future__ import annotations
+
+from tests.plan.hosts import (
+    daemon_json,
+    debian_12_bare,
+    debian_13_converged,
+)
+from tests.plan.rows.case import BARE, DONE, ok, stop, warn
+
+CONTAINERS = [
+    ok("no_podman_or_snap_docker", "none", BARE),
+    ok("no_podman_or_snap_docker", "Docker", DONE),
+    ok(
+        "no_podman_or_snap_docker",
+        "podman without Docker wanted",
+        debian_12_bare(docker__impostor="podman"),
+        profile="raw",
+    ),
+    stop(
+        "no_podman_or_snap_docker",
+        "podman",
+        debian_12_bare(docker__impostor="podman"),
+        "is podman",
+        "apt-get purge podman-docker",
+    ),
+    stop("no_podman_or_snap_docker", "snap", debian_12_bare(docker__impostor="snap"), "is snap", "snap remove docker"),
+    stop("no_podman_or_snap_docker", "another", debian_12_bare(docker__impostor="nerdctl"), "nerdctl"),
+    ok("docker_at_least_19_03", "none yet", BARE),
+    ok("docker_at_least_19_03", "26.1", DONE),
+    ok("docker_at_least_19_03", "exactly", debian_12_bare(docker__engine="19.03.0")),
+    ok("docker_at_least_19_03", "old, not wanted", debian_12_bare(docker__engine="18.09.1"), profile="raw"),
+    stop("docker_at_least_19_03", "18.09", debian_12_bare(docker__engine="18.09.1"), "18.09.1", "19.03 or newer"),
+    stop("docker_at_least_19_03", "old client, engine stopped", debian_12_bare(docker__client="18.06.3-ce"), "18.06.3"),
+    warn("docker_security_floor", "the archive's engine", BARE, "20.10.24", "29.5.1"),
+    warn("docker_security_floor", "the engine there", DONE, "26.1.5"),
+    ok("docker_security_floor", "a new engine", debian_13_converged(docker__engine="29.6.0")),
+    ok("docker_security_floor", "not wanted", BARE, profile="raw"),
+    ok("daemon_json_readable", "none", BARE),
+    ok("daemon_json_readable", "ours", DONE),
+    ok(
+        "daemon_json_readable",
+        "damaged, and not ours to edit",
+        debian_12_bare(**daemon_json("{")),
+        container_runtime=None,
+    ),
+    stop(
+        "daemon_json_readable", "Docker unknown", debian_12_bare(docker__daemon_json_exists=None), "could not be read"
+    ),
+    stop("daemon_json_readable", "unreadable", debian_12_bare(**daemon_json(None)), "could not be read as text"),
+    stop("daemon_json_readable", "no content at all", debian_12_bare(docker__daemon_json_exists=True), "as text"),
+    *(
+        ok("daemon_json_readable", name, debian_12_bare(**daemon_json(text)))
+        for name, text in [
+            ("empty", ""),
+            ("blank", " \n\n"),
+            ("an empty object", "{}"),
+            ("other keys", '{"log-driver": "journald", "runtimes": {"crun": {"path": "/usr/bin/crun"}}}'),
+        ]
+    ),
+    *(
+        stop("daemon_json_readable", name, debian_12_bare(**daemon_json(text)), word)
+        for name, text, word in [
+            ("a list", "[]", "holds a list, not an object"),
+            ("null", "null", "holds null, not an object"),
+            ("a number", "1", "holds a number, not an object"),
+            ("a string", '"debug"', "holds a string, not an object"),
+            ("a byte order mark", '\ufeff{"debug": true}', "BOM"),
+            ("a comment", '{\n  // debugging\n  "debug": true\n}', "line 2"),
+            ("a trailing comma", '{"debug": true,}', "not valid JSON"),
+            ("single quotes", "{'debug': true}", "not valid JSON"),
+            ("a key twice", '{"runtimes": {}, "runtimes": {"a": {"path": "b"}}}', "'runtimes'"),
+            ("a key twice, deep inside", '{"log-opts": {"a": "1", "a": "2"}}', "'a'"),
+            ("two documents", '{"debug": true}\n{"debug": false}', "not valid JSON"),
+            ("cut off", '{"debug": tr', "not valid JSON"),
+            ("runtimes as a list", '{"runtimes": ["nvidia"]}', '"runtimes" is not an object'),
+            ("runtimes as null", '{"runtimes": null}', '"runtimes" is not an object'),
+            ("not a number", '{"a": NaN}', "NaN"),
+            ("a number without end", '{"a": 1e999}', "1e999"),
+            ("nested without end", '{"a":' * 100_000, "nested too deeply"),
+            ("nested deeper than can be written", '{"a":' * 990 + "1" + "}" * 990, "nested too deeply"),
+        ]
+    ),
+]

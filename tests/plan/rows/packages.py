@@ -1,0 +1,170 @@
+"""Checks of packages, sources and disk."""
+
+from __future__ import annotations
+
+from deploys.plan.machine import Lock
+from tests.plan.hosts import (
+    GIB,
+    changed,
+    debian_12_bare,
+    debian_13_converged,
+    sources,
+    space,
+)
+from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop
+
+HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
+LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
+BOOKWORM = "deb http://deb.example.org/debian bookworm main\n"
+
+PACKAGES = [
+    ok("package_database_healthy", "healthy", BARE),
+    stop(
+        "package_database_healthy",
+        "half-configured",
+        debian_12_bare(packages__healthy=False, packages__problems=HALF),
+        "nvidia-kernel-dkms is half-configured; libcuda1 is unpacked",
+        "dpkg --configure -a",
+    ),
+    stop("package_database_healthy", "unknown", debian_12_bare(packages__healthy=None), "could not be read"),
+    ok("package_manager_free", "free", BARE),
+    stop(
+        "package_manager_free",
+        "apt at work",
+        debian_12_bare(packages__locks=LOCKS),
+        "apt-get (pid 812) holds /var/lib/dpkg/lock, apt-get (pid 812) holds /var/lib/dpkg/lock-frontend",
+        "wait",
+    ),
+    stop(
+        "package_manager_free", "somebody", debian_12_bare(packages__locks=(Lock("/var/lib/dpkg/lock"),)), "? (pid ?)"
+    ),
+    ok("sources_name_the_release", "deb822", BARE),
+    ok("sources_name_the_release", "one line", debian_12_bare(packages__sources=sources(BOOKWORM))),
+    ok("sources_name_the_release", "unsupported distribution", EMPTY),
+    *(
+        stop(
+            "sources_name_the_release",
+            name,
+            debian_12_bare(packages__sources=sources(text, path)),
+            "bookworm",
+            "/etc/apt/sources.list",
+        )
+        for name, text, path in [
+            ("another release", "deb http://deb.example.org/debian bullseye main\n", "/etc/apt/sources.list"),
+            ("commented out", f"# {BOOKWORM}", "/etc/apt/sources.list"),
+            ("sources only", "deb-src http://deb.example.org/debian bookworm main\n", "/etc/apt/sources.list"),
+            ("no main", "deb http://deb.example.org/debian bookworm contrib\n", "/etc/apt/sources.list"),
+            ("backports only", "deb http://deb.example.org/debian bookworm-backports main\n", "/etc/apt/sources.list"),
+            ("security only", "deb http://deb.example.org/security bookworm-security main\n", "/etc/apt/sources.list"),
+            (
+                "disabled",
+                "Types: deb\nURIs: http://x.example\nSuites: bookworm\nComponents: main\nEnabled: no\n",
+                "/etc/apt/d.sources",
+            ),
+            ("empty", "", "/etc/apt/sources.list"),
+        ]
+    ),
+    stop("sources_name_the_release", "no file", debian_12_bare(packages__sources=()), "bookworm"),
+    ok("headers_available", "not asked", BARE),
+    ok("headers_available", "installed", DONE),
+    ok(
+        "headers_available",
+        "offered",
+        changed(BARE, packages__candidates={"linux-headers-6.1.0-50-amd64": "6.1.192-2"}),
+    ),
+    ok(
+        "headers_available",
+        "installed, gone from the index",
+        changed(DONE, packages__candidates={"linux-headers-6.12.107+deb13-amd64": ""}),
+    ),
+    stop(
+        "headers_available",
+        "an old kernel",
+        changed(BARE, packages__candidates={"linux-headers-6.1.0-50-amd64": ""}),
+        "no headers for 6.1.0-50-amd64",
+        "apt-get update",
+        "apt-get install linux-image-amd64 && reboot",
+    ),
+    stop(
+        "headers_available",
+        "a cloud kernel",
+        changed(
+            BARE,
+            kernels__running="6.1.0-50-cloud-amd64",
+            kernels__default=None,
+            packages__candidates={"linux-headers-6.1.0-50-cloud-amd64": ""},
+        ),
+        "apt-get install linux-image-cloud-amd64",
+    ),
+    stop(
+        "headers_available",
+        "a kernel that somebody built",
+        changed(
+            BARE,
+            kernels__running="6.9.1-custom",
+            kernels__default="6.9.1-custom",
+            packages__candidates={"linux-headers-6.9.1-custom": ""},
+        ),
+        "6.9.1-custom",
+        "apt-get install linux-image-amd64",
+    ),
+    stop(
+        "headers_available",
+        "both kernels",
+        changed(
+            BARE,
+            kernels__default="6.1.0-49-amd64",
+            packages__candidates={"linux-headers-6.1.0-50-amd64": "", "linux-headers-6.1.0-49-amd64": ""},
+        ),
+        "6.1.0-50-amd64, 6.1.0-49-amd64",
+    ),
+    ok("disk_space", "enough", BARE),
+    ok("disk_space", "unknown is not full", debian_12_bare(filesystems=())),
+    ok("disk_space", "full, and nothing to install", debian_13_converged(filesystems=space(1 * MIB))),
+    ok("disk_space", "a file system without inodes", debian_12_bare(filesystems=space(inodes=None))),
+    ok("disk_space", "a small /boot of its own is enough", debian_12_bare(filesystems=space(boot=200 * MIB))),
+    stop(
+        "disk_space",
+        "full /boot of its own",
+        debian_12_bare(filesystems=space(boot=100 * MIB)),
+        "/boot has 100 MiB free",
+        "autoremove",
+    ),
+    stop(
+        "disk_space",
+        "a shared root counts everything",
+        debian_12_bare(filesystems=space(9 * GIB)),
+        "/ has 9216 MiB free",
+        "apt-get clean",
+    ),
+    ok("disk_space", "the same room without CUDA", debian_12_bare(filesystems=space(9 * GIB)), profile="containers"),
+    stop(
+        "disk_space",
+        "two mounts",
+        debian_12_bare(filesystems=space(boot=MIB, tmp=MIB)),
+        "/boot has 1 MiB free; /tmp has 1 MiB free",
+    ),
+    stop(
+        "disk_space", "inodes", debian_12_bare(filesystems=space(inodes=300)), "/ has 300 free inodes", "20000 inodes"
+    ),
+    ok("cuda_newer_than_11_3", "11.8", BARE),
+    ok("cuda_newer_than_11_3", "the archive's by number", DONE, cuda=("12.4",)),
+    ok("cuda_newer_than_11_3", "none wanted", BARE, cuda=None),
+    ok("cuda_newer_than_11_3", "not part of the profile", BARE, profile="containers"),
+    ok("cuda_newer_than_11_3", "unsupported distribution", EMPTY),
+    stop(
+        "cuda_newer_than_11_3", "12.4 on Debian 12", BARE, "12.4", "carries 11.8", 'gpu_cuda = "11.8"', cuda=("12.4",)
+    ),
+    stop("cuda_newer_than_11_3", "two at once", DONE, "asks for 12.9, 13.0;", cuda=("12.4", "12.9", "13.0")),
+    ok("sources_offered", "the distribution's", BARE),
+    stop("sources_offered", "NVIDIA's driver", BARE, 'gpu_driver_source = "nvidia"', driver_source="nvidia"),
+    stop(
+        "sources_offered",
+        "everything",
+        BARE,
+        'gpu_driver_source = "nvidia", gpu_docker_source = "docker", gpu_container_runtime = "aur"',
+        driver_source="nvidia",
+        docker_source="docker",
+        container_runtime="aur",
+    ),
+]
