@@ -17,7 +17,7 @@ NAMES = (
     "nvidia|cuda|^libnv|^libcu(fft|rand|solver|sparse|pti|blas)|^libnccl|cudnn|nsight|nouveau|datacenter-gpu|^docker|^containerd|^runc|podman|^moby|"
     "^libxnvctrl|^linux($|-)|^kernel($|-)|^kmod|^akmod|^dkms|^gcc|^cpp|^make$|^libc6-dev|^glibc-devel|^build-essential|"
     "^base-devel|^initramfs-tools|^dracut|^mkinitcpio|^mokutil|^shim|^grub|^glx-|^ubuntu-drivers|^firmware-nvidia|"
-    "^egl-wayland|^switcheroo|^apt$|^dpkg$|^systemd$"
+    "^egl-wayland|^switcheroo|^python3$|^apt$|^dpkg$|^systemd$"
 )
 
 # The manager is the one whose database holds the base system: a Debian host may have rpm, a Fedora host dpkg.

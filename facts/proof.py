@@ -17,9 +17,9 @@ try:
     import ctypes
     cuda = ctypes.CDLL("libcuda.so.1")
 except ImportError:
-    print("skip: the Python of the host has no ctypes to ask the CUDA driver with"); sys.exit()
-except OSError:
-    print("skip: the host has no libcuda.so.1"); sys.exit()
+    print("no answer: the Python of the host has no ctypes; install python3"); sys.exit()
+except OSError as error:
+    print("libcuda.so.1 cannot be loaded:", error); sys.exit()
 count, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64()
 result = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
 for index in range(count.value):
@@ -42,7 +42,7 @@ fi
 if have python3; then timeout -k 2 60 python3 - <<'PYTHON' 2>/dev/null | tag cuda
 {_CUDA.strip()}
 PYTHON
-else echo 'cuda skip: no python3 on the host to ask the CUDA driver with'; fi
+fi
 exit 0
 """
 

@@ -2,8 +2,9 @@
 
 LOG_DIR = "/var/log/gpu-host"
 STATE_DIR = "/var/lib/gpu-host"
-# Forgotten at each boot, as what it says should be.
-LOAD_TRIED = "/run/gpu-host/load-tried"
+# Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
+RUN_DIR = "/run/gpu-host"
+LOAD_TRIED = f"{RUN_DIR}/load-tried"
 
 NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"

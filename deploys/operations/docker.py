@@ -11,8 +11,8 @@ from pyinfra.api.operation import operation
 from deploys.knowledge.paths import DAEMON_JSON
 from deploys.operations.files import write
 from deploys.plan import daemon_json
+from deploys.plan.files import KEEP, FileChange
 from deploys.plan.machine import Machine
-from deploys.plan.plan import FileChange
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -20,17 +20,16 @@ from deploys.support.world import changing, machine
 Commands = Generator[Any, None, None]
 
 
-def _file(now: Machine) -> tuple[str | None, str]:
-    """Text of daemon.json (None when absent) and the mode it has or shall have. Raises `DaemonJsonError`."""
+def _text(now: Machine) -> str | None:
+    """Text of daemon.json, None when absent. Raises `DaemonJsonError` when that cannot be told."""
     if now.docker.daemon_json_exists is None:
         raise daemon_json.DaemonJsonError(f"whether {DAEMON_JSON} exists could not be read")
     if not now.docker.daemon_json_exists:
-        return None, "644"
+        return None
     file = now.docker.daemon_json
     if file is None or file.content is None:
         raise daemon_json.DaemonJsonError(f"{DAEMON_JSON} exists and cannot be read as text")
-    state = now.files.get(DAEMON_JSON)
-    return file.content, state.mode if state and state.mode else "644"
+    return file.content
 
 
 @operation()
@@ -44,13 +43,14 @@ def runtime_registered(wanted: bool) -> Commands:
     if not wanted:
         return
     now = machine()
-    text, mode = _file(now)
-    merged = daemon_json.merge(text)
+    merged = daemon_json.merge(_text(now))
+    registered = daemon_json.RUNTIME in now.docker.runtimes
+    if registered or (merged is None and not now.docker.engine):
+        # Known to the running engine, be it from a flag of its unit: dockerd refuses a key that is given twice.
+        this_host().noop("the NVIDIA runtime is registered")
+        return
     if merged is not None:
-        yield write(FileChange(DAEMON_JSON, merged, "the NVIDIA runtime", mode))
-    running = bool(now.docker.engine)
-    if running and (merged is not None or daemon_json.RUNTIME not in now.docker.runtimes):
+        yield write(FileChange(DAEMON_JSON, merged, "the NVIDIA runtime", KEEP))
+    if now.docker.engine:
         # Runtimes are among the keys that dockerd takes over on a reload; containers go on running.
         yield StringCommand("systemctl reload docker.service")
-    elif merged is None:
-        this_host().noop("the NVIDIA runtime is registered")

@@ -9,7 +9,7 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from deploys.plan.plan import FileChange, digest
+from deploys.plan.files import KEEP, FileChange, digest
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -20,15 +20,21 @@ Commands = Generator[Any, None, None]
 def write(change: FileChange) -> StringCommand:
     """One command that replaces a file as a whole: temporary name in the same folder, then rename.
 
-    The content travels on standard input, so that no process list shows it. An existing file keeps owner and mode
-    unless it is ours.
+    The content travels on standard input, so that no process list shows it. With mode KEEP an existing file keeps its
+    mode and owner, and a link stays a link: the file that it leads to is replaced.
     """
-    path = shlex.quote(change.path)
-    temporary = shlex.quote(f"{change.path}.gpu-host-new")
-    folder = shlex.quote(change.path.rsplit("/", 1)[0])
-    script = (
-        f"umask 077; mkdir -p -m 755 {folder} && cat >{temporary} && chown root:root {temporary} && chmod {change.mode} {temporary} && "
-        f"sync {temporary} && mv -f {temporary} {path} || {{ rm -f {temporary}; exit 1; }}"
+    owner = f'chown root:root "$n" && chmod {change.mode or "644"} "$n"'
+    follow = ":"
+    if change.mode == KEEP:
+        owner = f'if [ -e "$f" ]; then chown --reference="$f" "$n" && chmod --reference="$f" "$n"; else {owner}; fi'
+        follow = 'if [ -L "$f" ]; then f=$(readlink -f "$f"); fi'
+    script = "\n".join(
+        [
+            f"umask 077; f={shlex.quote(change.path)}",
+            follow,
+            'n=$f.gpu-host-new; mkdir -p -m 755 "${f%/*}"',
+            f'{{ cat >"$n" && {owner}; }} && sync "$n" && mv -f "$n" "$f" || {{ rm -f "$n"; exit 1; }}',
+        ]
     )
     return StringCommand(script, _stdin=change.content)
 

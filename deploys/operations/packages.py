@@ -10,9 +10,10 @@ from typing import Any
 
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import STATE_DIR
+from deploys.knowledge.paths import STATE_DIR, TOOLKIT_KEY, TOOLKIT_SOURCE
+from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
-from deploys.plan.plan import FileChange, Plan
+from deploys.plan.plan import Plan
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.logged import logged_unit
@@ -24,8 +25,12 @@ SCRIPTS = Path(__file__).parent / "scripts"
 LOCK_WAIT = 600
 
 # Packages of another driver series that a transaction may replace, and those that it must leave alone.
-MAY_REMOVE = r"^(nvidia-|libnvidia-|libcuda1|xserver-xorg-video-nvidia|firmware-nvidia-)"
-MUST_STAY = r"^(linux-image-|openssh-server|systemd$|systemd-sysv|ifupdown|netplan|network-manager|grub-|shim-|initramfs-tools$)"
+_SERIES = r"(legacy|tesla)-"
+MAY_REMOVE = rf"^(nvidia-{_SERIES}|libnvidia-{_SERIES}|nvidia-(open-)?kernel-|nvidia-alternative$|libcuda1$|libnvidia-ml1$|firmware-nvidia-)"
+MUST_STAY = (
+    r"^(linux-image-|openssh-server|systemd$|systemd-sysv|systemd-boot|udev$|dbus$|ifupdown|netplan|network-manager"
+    r"|dhcpcd|isc-dhcp-client|cloud-init|grub-|shim-|initramfs-tools$)"
+)
 
 
 class UnknownManagerError(Exception):
@@ -50,7 +55,7 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "LIBRARIES": "libcuda1 nvidia-smi",
         "BUILD": " ".join(build),
         "DKMS": plan.driver.dkms,
-        "KERNELS": " ".join(dict.fromkeys(k for k in (now.kernels.running, now.kernels.default) if k)),
+        "KERNELS": " ".join(now.kernels.served),
         "STATE_DIR": STATE_DIR,
         "MAY_REMOVE": MAY_REMOVE,
         "MUST_STAY": MUST_STAY,
@@ -63,14 +68,21 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
 
 
 def _write_files(files: Sequence[FileChange]) -> str:
-    """A shell function that writes the files of the plan below the root given to it."""
+    """A shell function that writes the files of the plan inside the root given to it, where links lead inside too."""
     lines = ["write_files() {", "    :"]
     for change in files:
-        target = f'"$1"{shlex.quote(change.path)}'
-        folder = f'"$1"{shlex.quote(change.path.rsplit("/", 1)[0])}'
+        path, folder = shlex.quote(change.path), shlex.quote(change.path.rsplit("/", 1)[0])
         text = base64.b64encode(change.content.encode()).decode()
-        lines.append(f"    mkdir -p {folder} && printf %s {text} | base64 -d >{target} && chmod {change.mode} {target}")
+        inside = shlex.quote(f"mkdir -p {folder} && cat >{path} && chmod {change.mode or '644'} {path}")
+        lines.append(f'    printf %s {text} | base64 -d | chroot "$1" /bin/sh -c {inside}')
     return "\n".join([*lines, "}"])
+
+
+def unrehearsed(plan: Plan, now: Machine) -> bool:
+    """Is there anything that could break the host's package manager: packages to install, sources or keys to write?"""
+    digests = {path: state.sha256 for path, state in now.files.items()}
+    ours = [f for f in plan.files if f.path in (TOOLKIT_SOURCE, TOOLKIT_KEY)]
+    return bool(missing(plan, now) or plan.sources or [f for f in ours if digests.get(f.path) != digest(f.content)])
 
 
 @operation()
@@ -83,7 +95,7 @@ def rehearsed(plan: Plan, limit: int) -> Commands:
     + limit: seconds for the whole rehearsal
     """
     now = machine()
-    if missing(plan, now):
+    if unrehearsed(plan, now):
         yield from logged_unit("rehearsal", script(plan, "apt_rehearse", now, (*plan.files, *plan.sources)), limit)
     else:
         this_host().noop("all packages are installed")
@@ -100,6 +112,6 @@ def installed(plan: Plan, limit: int) -> Commands:
     """
     now = machine()
     if missing(plan, now):
-        yield from logged_unit("transaction", script(plan, "apt_install", now), limit)
+        yield from logged_unit("transaction", script(plan, "apt_install", now), limit, may_stop=False)
     else:
         this_host().noop("all packages are installed")

@@ -9,8 +9,8 @@ from pyinfra.api.operation import operation
 
 from deploys.plan.describe import describe_steps
 from deploys.plan.machine import Proof
-from deploys.plan.plan import reboot_reasons
 from deploys.plan.proof import prove, verdict
+from deploys.plan.reboot import reboot_reasons
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host

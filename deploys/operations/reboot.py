@@ -8,7 +8,7 @@ from typing import Any
 from pyinfra.api.command import FunctionCommand
 from pyinfra.api.operation import operation
 
-from deploys.plan.plan import reboot_reasons
+from deploys.plan.reboot import name_processes, reboot_reasons, working
 from deploys.support.context import is_local, this_host
 from deploys.support.guard import guarded
 from deploys.support.reboot import reboot_host
@@ -29,13 +29,16 @@ def rebooted_when_needed(allowed: bool, timeout: int) -> Commands:
     + timeout: seconds until the host must be back
     """
     host = this_host()
-    reasons = reboot_reasons(machine())
+    now = machine()
+    reasons = reboot_reasons(now)
     if not reasons:
         host.noop("no reboot needed")
     elif is_local(host):
         host.log(f"reboot needed ({'; '.join(reasons)}): reboot this machine, then run again")
     elif not allowed:
         host.log(f'reboot needed ({"; ".join(reasons)}), not allowed by gpu_reboot = "never"')
+    elif holders := working(now):
+        host.log(f"reboot needed ({'; '.join(reasons)}), put off: the GPUs are in use by {name_processes(holders)}")
     else:
         host.log(f"reboot: {'; '.join(reasons)}")
         sudo = {

@@ -11,7 +11,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import LOAD_TRIED
 from deploys.plan.machine import Machine
-from deploys.plan.plan import reboot_reasons
+from deploys.plan.reboot import reboot_reasons
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -37,9 +37,7 @@ def running(units: Sequence[str]) -> Commands:
         verbs = []
         if state is None or state.enabled not in ("enabled", "static", "alias", "indirect", "generated"):
             verbs.append("enable --quiet")
-        if (state is None or state.active not in ("active", "activating")) and not (
-            unit == NEEDS_DRIVER and not now.driver.loaded
-        ):
+        if (state is None or state.active != "active") and not (unit == NEEDS_DRIVER and not now.driver.loaded):
             verbs.append("start")
         for verb in verbs:
             touched = True

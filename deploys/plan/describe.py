@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
 from deploys.plan.driver import generations
+from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
 from deploys.plan.machine import Machine
-from deploys.plan.plan import Capability, FileChange, Plan, digest
+from deploys.plan.plan import Capability, Plan
 from deploys.plan.proof import Step
 from deploys.plan.settings_values import Problem
 
@@ -114,4 +115,6 @@ def _packages(plan: Plan) -> str:
 def _reboot(plan: Plan) -> str:
     if not plan.reboot.needed:
         return "not needed"
+    if plan.reboot.local:
+        return f"needed: {plan.reboot.why}; this machine is not rebooted by its own run"
     return f"{'yes' if plan.reboot.allowed else 'needed, not allowed by gpu_reboot'}: {plan.reboot.why}"

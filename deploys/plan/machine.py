@@ -6,6 +6,7 @@ field says otherwise. Versions are strings as the host writes them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -116,6 +117,11 @@ def is_core_module(stem: str) -> bool:
     return not name.endswith(("-uvm", "-drm", "-modeset", "-peermem", "-fs", "-vgpu-vfio", "-backlight"))
 
 
+def _natural(release: str) -> tuple[tuple[int, str], ...]:
+    """Sorts "6.1.0-9" before "6.1.0-50"."""
+    return tuple((int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in re.split(r"(\d{1,18})", release))
+
+
 @dataclass(frozen=True)
 class Kernels(Record):
     """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told."""
@@ -123,6 +129,13 @@ class Kernels(Record):
     running: str | None = None
     default: str | None = None
     installed: tuple[Kernel, ...] = ()
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """Releases that must have the driver: the running kernel and the next one (the newest, where that is unknown)."""
+        images = [k.release for k in self.installed if k.image]
+        newest = max(images, key=_natural, default=None)
+        return tuple(dict.fromkeys(r for r in (self.running, self.default or newest) if r))
 
     def get(self, release: str | None) -> Kernel | None:
         """The installed kernel of that release, or None."""
@@ -243,7 +256,7 @@ class Proof:
 
     `smi_code` and `smi_text` are nvidia-smi's exit status and output (one line per GPU: index, name, driver version).
     `kernel_log` holds the last lines of the NVIDIA driver since boot, `xids` those that report an error of a GPU.
-    `cuda` is the result of cuInit (0: success; source: CUDA driver API, CUresult), "skip: REASON" when not tried.
+    `cuda` is the result of cuInit (0: success; source: CUDA driver API, CUresult), "no answer: REASON" when not tried.
     """
 
     smi_code: int | None = None

@@ -11,7 +11,8 @@ from typing import Literal
 
 from deploys.knowledge.distros import find_distro
 from deploys.plan.machine import Machine, Proof, is_core_module
-from deploys.plan.plan import reboot_reasons, wants
+from deploys.plan.plan import wants
+from deploys.plan.reboot import reboot_reasons
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
 
@@ -90,7 +91,7 @@ def driver_built(seen: Seen) -> Step:
     libraries = seen.machine.driver.user_space
     if kernels.running is None:
         return _step("driver_built", None, "the running kernel is unknown")
-    for release in dict.fromkeys(r for r in (kernels.running, kernels.default) if r):
+    for release in kernels.served:
         kernel = kernels.get(release)
         version = kernel.nvidia_version if kernel else None
         if version is None and kernel and any(is_core_module(m.stem) for m in kernel.nvidia_modules):
@@ -104,7 +105,7 @@ def driver_built(seen: Seen) -> Step:
     return _step(
         "driver_built",
         bool(libraries) or None,
-        f"module and libraries {libraries or 'unknown'}, kernels {kernels.running}, {kernels.default or 'default unknown'}",
+        f"module and libraries {libraries or 'unknown'}, kernels {', '.join(kernels.served)}",
     )
 
 
@@ -165,16 +166,11 @@ def cuda_call(seen: Seen) -> Step:
     """That nvidia-smi answers is no proof: CUDA itself must start."""
     answer = seen.proof.cuda
     if answer is None:
-        return _step("cuda_call", None, "the CUDA probe gave no answer")
-    if answer.startswith("skip:"):
-        return Step("cuda_call", "SKIP", answer.removeprefix("skip:").strip())
-    return _step(
-        "cuda_call",
-        answer == "0",
-        "cuInit, a context and an allocation on every GPU"
-        if answer == "0"
-        else f"the CUDA driver API answers {answer}",
-    )
+        return _step("cuda_call", None, "nobody on the host could ask the CUDA driver (python3 does)")
+    if answer.startswith("no answer"):
+        return _step("cuda_call", None, answer)
+    good = "cuInit, a context and an allocation on every GPU"
+    return _step("cuda_call", answer == "0", good if answer == "0" else f"the CUDA driver API answers {answer}")
 
 
 def cuda_toolkit(seen: Seen) -> Step:
@@ -272,8 +268,18 @@ def prove(machine: Machine, proof: Proof, settings: Settings) -> tuple[Step, ...
     return tuple(step(seen) for step in CHAIN)
 
 
+# Links that a reboot can mend.
+_AFTER_REBOOT = frozenset(
+    {"nouveau_absent", "driver_built", "driver_loaded", "device_nodes", "nvml", "kernel_log", "cuda_call", "services"}
+)
+
+
 def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
-    """`ready`, `reboot-pending` (the host's state asks for a reboot first) or `not-ready`. UNKNOWN never counts as ready."""
-    if all(s.result in ("PASS", "SKIP") for s in steps):
+    """`ready`, `reboot-pending` (everything that is wrong may be so for want of a reboot) or `not-ready`.
+
+    UNKNOWN never counts as ready.
+    """
+    bad = {s.name for s in steps if s.result not in ("PASS", "SKIP")}
+    if not bad:
         return "ready"
-    return "reboot-pending" if reboot_reasons(machine) else "not-ready"
+    return "reboot-pending" if reboot_reasons(machine) and bad <= _AFTER_REBOOT else "not-ready"

@@ -16,7 +16,9 @@ from pyinfra.api.state import StateStage
 from pyinfra_cli.cli import cli
 from pyinfra_cli.main import main as run_pyinfra
 
+from deploys.plan.settings import Settings
 from deploys.support.context import this_state
+from deploys.support.outcome import install
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = frozenset({"fact", "exec", "debug-inventory"})
@@ -163,6 +165,9 @@ def main() -> None:
         sys.stderr.write(f"provision: {error}\n")
         sys.exit(USAGE)
     sys.argv = ["pyinfra", *words]
+    if any(_is_deploy(cwd / name) for name in CommandLine(words).operations()):
+        # A run that reaches no host never loads the deploy; it ends with a table all the same.
+        install(Settings().report_dir)
     try:
         run_pyinfra()
     except SystemExit as end:
@@ -179,7 +184,7 @@ def _judge(end: SystemExit, line: CommandLine) -> int:
     state = this_state()
     if state is None:
         return code
-    looked_only = line.operations()[:1] == ["fact"] or line.has("--dry", "--debug-operations")
+    looked_only = line.operations()[:1] in (["fact"], ["debug-inventory"]) or line.has("--dry", "--debug-operations")
     looked_only = looked_only or (line.has("--json") and not line.has("-y", "--yes"))
     reached = bool(getattr(state, "activated_hosts", ()))
     honest = exit_code(code, state.current_stage, reached=reached, looked_only=looked_only)

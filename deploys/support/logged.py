@@ -11,9 +11,13 @@ from collections.abc import Generator
 
 from pyinfra.api.command import StringCommand
 
-from deploys.knowledge.paths import LOG_DIR, STATE_DIR
+from deploys.knowledge.paths import LOG_DIR, RUN_DIR, STATE_DIR
 
 TAIL_LINES = 30
+# Seconds beyond a step's limit that its clean-up may take before the waiting ends.
+GRACE = 180
+# Exit status for "somebody is at work" (EX_TEMPFAIL).
+BUSY = 75
 
 
 def unit_name(step: str) -> str:
@@ -21,38 +25,69 @@ def unit_name(step: str) -> str:
     return f"gpu-host-{step}.service"
 
 
-def logged_unit(step: str, script: str, limit: int) -> Generator[StringCommand, None, None]:
-    """Run `script` (sh) as the unit of `step`, for at most `limit` seconds; fails with the tail of its log."""
-    yield StringCommand(start_command(step, limit), _stdin=script)
+def logged_unit(step: str, script: str, limit: int, *, may_stop: bool = True) -> Generator[StringCommand, None, None]:
+    """Run `script` (sh) as the unit of `step`, for at most `limit` seconds; fails with the tail of its log.
+
+    With `may_stop` False the unit is never killed: dpkg must not be cut off. At the limit only the waiting ends.
+    """
+    yield StringCommand(start_command(step, limit, may_stop=may_stop), _stdin=script)
 
 
-def start_command(step: str, limit: int) -> str:
-    """The shell command: start the unit unless it runs already, wait, and give its exit status."""
-    name, log, base = unit_name(step), f"{LOG_DIR}/{step}.log", f"{STATE_DIR}/{step}"
-    body = f"/bin/sh {base}.sh >{log} 2>&1 </dev/null; echo $? >{base}.rc"
-    bounds = f"--property=RuntimeMaxSec={limit} --property=KillMode=control-group --property=TimeoutStopSec=60"
+def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
+    """The shell command: start the unit unless it runs already, wait, and give its exit status.
+
+    One step at a time on a host, whoever started it: the unit holds a lock.
+    """
+    name, log, base = unit_name(step), f"{LOG_DIR}/{step}.log", f"{RUN_DIR}/{step}"
+    bounds = "--property=KillMode=control-group --property=TimeoutStopSec=120"
+    # A step that may be stopped at any moment keeps its mounts to itself, so that none can stay behind.
+    stop = f"--property=RuntimeMaxSec={limit} --property=PrivateMounts=yes " if may_stop else ""
     return "\n".join(
         [
-            f"umask 077; mkdir -p -m 755 {LOG_DIR} && mkdir -p -m 700 {STATE_DIR} || exit 1",
-            f"if systemctl is-active --quiet {name}; then cat >/dev/null; else",
-            f"rm -f {base}.rc; cat >{base}.sh || exit 1; systemctl reset-failed {name} 2>/dev/null",
-            f"systemd-run --quiet --collect --unit={name} {bounds} /bin/sh -c {shlex.quote(body)} || exit 1",
+            f"umask 077; mkdir -p -m 755 {LOG_DIR} && mkdir -p -m 700 {RUN_DIR} {STATE_DIR} || exit 1",
+            is_working(step),
+            "if working; then cat >/dev/null; else",
+            f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(log, base))}; cat; }} >$script || exit 1; systemctl reset-failed {name} 2>/dev/null",
+            f"systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script || exit 1",
             "fi",
-            wait_command(step),
+            f"end=$(($(date +%s) + {limit + GRACE}))",
+            "while working; do",
+            f"[ $(date +%s) -lt $end ] || {{ echo 'still at work: run again to wait for it' >&2; exit {BUSY}; }}; sleep 1",
+            "done",
+            f"rc=$(cat {base}.rc 2>/dev/null || echo 124)",
+            f'if [ $rc != 0 ]; then {_tail(log)}; echo "exit status $rc; the whole log is on the host: {log}" >&2; fi',
+            "exit $rc",
         ]
     )
 
 
-def wait_command(step: str) -> str:
-    """Wait until the unit of `step` has ended; exit with the status that its script left."""
-    name, log, base = unit_name(step), f"{LOG_DIR}/{step}.log", f"{STATE_DIR}/{step}"
-    tail = f"tail -n {TAIL_LINES} {log} | LC_ALL=C tr -cd '\\11\\12\\40-\\176' >&2"
+def _head(log: str, base: str) -> str:
+    """The first lines of a step's script: it starts itself again under the lock, with its output in the log.
+
+    They are in the script and not in the unit, because systemd expands `$` in the words of a unit.
+    """
     return "\n".join(
         [
-            f"while systemctl is-active --quiet {name}; do sleep 1; done",
-            f"rc=$(cat {base}.rc 2>/dev/null || echo 124)",
-            f"rm -f {base}.rc {base}.sh",
-            f'if [ "$rc" != 0 ]; then {tail}; echo "exit status $rc; the whole log is on the host: {log}" >&2; fi',
-            'exit "$rc"',
+            'if [ "${GPU_HOST_LOCKED-}" != 1 ]; then',
+            f'    GPU_HOST_LOCKED=1 flock -n -E {BUSY} {RUN_DIR}/lock /bin/sh "$0" >{log} 2>&1 </dev/null; rc=$?',
+            '    rm -f "$0"',
+            f"    [ $rc != {BUSY} ] || echo '@@ refused: another run is at work on this host; wait for it, then run again' >>{log}",
+            f"    echo $rc >{base}.rc; exit $rc",
+            "fi",
         ]
     )
+
+
+def is_working(step: str) -> str:
+    """A shell function that tells whether the unit of `step` is at work; one that is being stopped still is."""
+    states = "active|activating|deactivating|reloading"
+    return f"working() {{ case $(systemctl show -p ActiveState --value {unit_name(step)}) in {states}) ;; *) false ;; esac; }}"
+
+
+def wait_command(step: str, limit: int) -> str:
+    """Wait, at most `limit` seconds, until the unit of `step` has ended. Reads only."""
+    return f"{is_working(step)}; end=$(($(date +%s) + {limit})); while working && [ $(date +%s) -lt $end ]; do sleep 1; done"
+
+
+def _tail(log: str) -> str:
+    return f"tail -n {TAIL_LINES} {log} | LC_ALL=C tr -cd '\\11\\12\\40-\\176' >&2"

@@ -12,13 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pyinfra.api.state import StateStage
 
 from deploys.plan.finding import Finding
 from deploys.plan.proof import Step
 from deploys.support.context import this_host, this_state
 
 SCHEMA = 1
-ORDER = ("ready", "planned", "passed", "reboot-pending", "not-ready", "refused", "failed", "unreachable")
+ORDER = (
+    "ready",
+    "planned",
+    "passed",
+    "reboot-pending",
+    "not-ready",
+    "refused",
+    "interrupted",
+    "failed",
+    "unreachable",
+)
 
 
 @dataclass
@@ -45,6 +56,7 @@ class Ledger:
         self.report_dir: str | None = None
         self.started = time.time()
         self.installed = False
+        self.begun = False
         self.dry = False
 
     def of(self, name: str) -> Outcome:
@@ -71,6 +83,8 @@ def settle_failed(state: Any) -> None:
         elif host in state.failed_hosts and outcome.state in ("planned", "failed", "passed"):
             outcome.state = "failed"
             outcome.detail = outcome.detail or "a step failed; see above"
+        elif outcome.state == "planned" and state.current_stage == StateStage.Execute:
+            outcome.state, outcome.detail = "interrupted", "the run was ended; steps on the host may go on"
 
 
 def table() -> str:
@@ -111,11 +125,11 @@ def write_json(folder: str) -> Path:
 
 def tell() -> None:
     """Print the table and write the file. Runs once, at the end of the process."""
+    state = this_state()
+    if state is not None and state.inventory is not None:
+        settle_failed(state)
     if not LEDGER.outcomes:
         return
-    state = this_state()
-    if state is not None:
-        settle_failed(state)
     click.echo(f"\n{table()}", err=True)
     if LEDGER.report_dir:
         try:
@@ -126,8 +140,9 @@ def tell() -> None:
             click.echo(f"result: {path}", err=True)
 
 
-def install() -> None:
-    """Have `tell` called when the run ends, however it ends."""
+def install(report_dir: str | None = None) -> None:
+    """Have `tell` called when the run ends, however it ends. `report_dir` serves until a host's settings name one."""
+    LEDGER.report_dir = LEDGER.report_dir or report_dir
     if not LEDGER.installed:
         LEDGER.installed = True
         atexit.register(tell)

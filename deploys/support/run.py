@@ -18,7 +18,7 @@ from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
 from deploys.support import world
-from deploys.support.context import this_host, this_state
+from deploys.support.context import is_local, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress
 from deploys.support.logged import unit_name, wait_command
@@ -27,6 +27,7 @@ from deploys.support.output import tolerate_any_output
 
 # Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
 LONG_STEPS = ("rehearsal", "transaction", "initramfs")
+WAIT_LIMIT = 5400
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Brief:
 
 def start() -> None:
     """Once per process: the table at the end, the heartbeat, and whether this run only looks."""
-    if LEDGER.installed:
+    if LEDGER.begun:
         return
+    LEDGER.begun = True
     install()
     tolerate_any_output()
     LEDGER.dry = "--dry" in sys.argv
@@ -70,6 +72,7 @@ def read_settings() -> Settings | None:
     try:
         settings = parse_settings(_data(), checks=CHECK_NAMES, waivable=WAIVABLE, read_file=_read_file)
     except SettingsError as error:
+        LEDGER.report_dir = LEDGER.report_dir or Settings().report_dir
         say(describe_problems(this_host().name, error.problems))
         refuse("refused", f"settings: {', '.join(p.key for p in error.problems)}")
         return None
@@ -99,7 +102,7 @@ def read_machine() -> Machine | None:
             host = this_host()
             for step in active:
                 host.log(f"an earlier run's step is still at work: waiting for {unit_name(step)}")
-                host.run_shell_command(wait_command(step))
+                host.run_shell_command(wait_command(step, WAIT_LIMIT))
             world.forget()
             machine = world.machine()
     except world.UnreadableHostError as error:
@@ -139,7 +142,7 @@ def _judged(machine: Machine, settings: Settings) -> Brief | None:
         say("\n" + "\n".join(describe_finding(f, name, f.check in WAIVABLE) for f in findings))
         refuse("refused", ", ".join(f.check for f in stops))
         return None
-    plan = make_plan(machine, settings, distro)
+    plan = make_plan(machine, settings, distro, local=is_local(this_host()))
     outcome.plan = describe(plan, machine, name, findings)
     outcome.state = "planned"
     say("\n" + outcome.plan)

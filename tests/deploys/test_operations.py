@@ -14,8 +14,9 @@ from pyinfra.context import ctx_host, ctx_state
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK
 from deploys.operations import docker, files, initramfs, packages, services
+from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, TextFile, UnitState
-from deploys.plan.plan import FileChange, Plan, digest, make_plan
+from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings
 from deploys.support import world
 from tests.plan.hosts import debian_12_bare, debian_13_converged

@@ -29,7 +29,7 @@ def test_success_is_silent_and_leaves_only_the_log(host: Host) -> None:
     done = start(host, "echo all is well\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert host.nsenter("cat /var/log/gpu-host/rehearsal.log").stdout == "all is well\n"
-    assert host.nsenter("ls -A /var/lib/gpu-host").stdout == ""
+    assert host.nsenter("ls -A /var/lib/gpu-host; ls /run/gpu-host").stdout.split() == ["lock", "rehearsal.rc"]
 
 
 def test_failure_shows_the_end_of_the_log_and_where_it_is(host: Host) -> None:
@@ -44,7 +44,7 @@ def test_failure_shows_the_end_of_the_log_and_where_it_is(host: Host) -> None:
 
 
 def test_script_is_readable_by_root_only(host: Host) -> None:
-    done = start(host, "stat -c '%a %U' /var/lib/gpu-host /var/lib/gpu-host/rehearsal.sh >&2; exit 1\n")
+    done = start(host, "stat -c '%a %U' /run/gpu-host $0 >&2; exit 1\n")
     assert "700 root\n600 root\n" in done.stderr
 
 
@@ -63,9 +63,42 @@ def test_lost_connection_does_not_stop_a_step_and_a_new_run_attaches(host: Host)
     assert host.nsenter("cat /root/ran").stdout == "once\n"
 
 
-def test_waiting_for_a_step_that_has_ended_tells_its_status(host: Host) -> None:
-    host.ssh("printf 3 >/var/lib/gpu-host/rehearsal.rc; : >/var/log/gpu-host/rehearsal.log")
-    assert host.ssh(wait_command("rehearsal"), check=False).returncode == 3
+def test_waiting_reads_only_and_ends_with_the_step(host: Host) -> None:
+    first = f"{start_command('rehearsal', 60)}"
+    words = ["ssh", *host.ssh_options(), f"root@{host.address}", first]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdin is not None
+        client.stdin.write("sleep 4; exit 3\n")
+        client.stdin.close()
+        wait_for(lambda: active(host), 20, "the step to start")
+        assert host.ssh(wait_command("rehearsal", 60)).returncode == 0
+        assert not active(host)
+        assert client.wait(timeout=30) == 3, "the one who started it gets its status all the same"
+
+
+def test_one_step_at_a_time_whoever_started_it(host: Host) -> None:
+    words = ["ssh", *host.ssh_options(), f"root@{host.address}", start_command("rehearsal", 60)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        assert client.stdin is not None
+        client.stdin.write("sleep 5\n")
+        client.stdin.close()
+        wait_for(lambda: active(host), 20, "the step to start")
+        other = host.ssh(start_command("transaction", 60), text_in="touch /root/both\n", check=False)
+        assert client.wait(timeout=30) == 0
+    assert other.returncode == 75
+    assert "another run is at work on this host" in other.stderr
+    assert host.nsenter("test -e /root/both", check=False).returncode == 1
+
+
+def test_step_that_must_not_be_stopped_goes_on_after_the_limit(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deploys.support.logged.GRACE", 1)
+    command = start_command("transaction", 2, may_stop=False)
+    done = host.ssh(command, text_in="sleep 8; touch /root/finished\n", check=False)
+    assert done.returncode == 75
+    assert "run again to wait for it" in done.stderr
+    again = host.ssh(start_command("transaction", 60, may_stop=False), text_in="exit 9\n", check=False)
+    assert again.returncode == 0
+    assert host.nsenter("test -e /root/finished").returncode == 0
 
 
 def test_step_ends_at_its_limit_and_cleans_up(host: Host) -> None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import Field, fields, is_dataclass, replace
-from random import Random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from deploys.knowledge.distros import DISTROS
 from deploys.knowledge.paths import TOOLKIT_KEY, TOOLKIT_SOURCE
-from deploys.knowledge.records import Distro
 from deploys.plan.checks import WAIVABLE, judge
-from deploys.plan.describe import describe, describe_finding, describe_steps
-from deploys.plan.machine import Kernel, KernelModule, Machine, Proof
-from deploys.plan.plan import Plan, digest, make_plan, reboot_reasons
-from deploys.plan.proof import prove, verdict
+from deploys.plan.describe import describe, describe_finding
+from deploys.plan.files import digest
+from deploys.plan.machine import Kernel, KernelModule, Machine, TextFile
+from deploys.plan.plan import Plan, make_plan
+from deploys.plan.reboot import reboot_reasons
 from deploys.plan.settings import Mirror, Settings
 from tests.plan.hosts import (
     A100,
@@ -154,8 +150,33 @@ def test_a_half_installed_package_is_missing() -> None:
 def test_headers_of_the_running_and_the_next_kernel(
     running: str | None, default: str | None, headers: list[str]
 ) -> None:
-    plan = plan_of(debian_12_bare(kernels__running=running, kernels__default=default))
+    plan = plan_of(debian_12_bare(kernels__running=running, kernels__default=default, kernels__installed=()))
     assert [p for p in plan.packages.wanted if p.startswith("linux-headers")] == headers
+
+
+def test_unknown_next_kernel_is_taken_to_be_the_newest() -> None:
+    images = tuple(Kernel(f"6.1.0-{n}-amd64", image=True) for n in (9, 50, 18))
+    machine = debian_12_bare(kernels__running="6.1.0-18-amd64", kernels__default=None, kernels__installed=images)
+    assert machine.kernels.served == ("6.1.0-18-amd64", "6.1.0-50-amd64")
+    assert "linux-headers-6.1.0-50-amd64" in plan_of(machine).packages.wanted
+
+
+def test_a_source_of_the_toolkit_that_is_there_is_used() -> None:
+    """A second file for the same URI with another key would make apt refuse all sources."""
+    line = "deb [signed-by=/usr/share/keyrings/x.gpg] https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH) /"
+    path = "/etc/apt/sources.list.d/nvidia-container-toolkit.list"
+    there = changed(BARE, packages__sources=(*BARE.packages.sources, TextFile(path, f"{line}\n")))
+    commented = changed(BARE, packages__sources=(*BARE.packages.sources, TextFile(path, f"# {line}\n")))
+    assert TOOLKIT_SOURCE not in {f.path for f in plan_of(there).files}
+    assert path in describe(plan_of(there), there, "host")
+    assert TOOLKIT_SOURCE in {f.path for f in plan_of(commented).files}
+
+
+def test_local_machine_is_not_promised_a_reboot() -> None:
+    plan = make_plan(BARE, Settings(), distro_of(BARE), local=True)
+    page = describe(plan, BARE, "host")
+    assert "this machine is not rebooted by its own run" in page
+    assert "the host reboots once" not in page
 
 
 def test_the_source_file_names_the_mirror_and_its_key() -> None:
@@ -223,56 +244,3 @@ def test_outage(machine: Machine, reboot: str, needed: bool, outage: str) -> Non
     assert plan.reboot.needed is needed
     assert plan.reboot.allowed is (reboot == "when-needed")
     assert outage in plan.outage
-
-
-# Damage: any value of a record may be gone, emptied or replaced, as its own type allows.
-WORDS = ("", "0", "-1", "1.2.3", "999999999999.1", "\u0663.\u0664", "a b/c", "None", "{", "x" * 300, "\n")
-
-
-def damaged(value: Any, dice: Random) -> Any:
-    """A copy of the value with some of its parts damaged."""
-    hit = dice.random() < 0.1
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: damaged_field(value, f, dice) for f in fields(value)})
-    if isinstance(value, tuple):
-        return dice.choice(((), value * 2)) if hit else tuple(damaged(v, dice) for v in value)
-    if isinstance(value, Mapping):
-        return {} if hit else {k: damaged(v, dice) for k, v in value.items()}
-    if isinstance(value, str):
-        return dice.choice(WORDS) if hit else value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return dice.choice((0, 1, 2**63)) if hit else value
-    return value
-
-
-def damaged_field(record: Any, field: Field[Any], dice: Random) -> Any:
-    if "None" in str(field.type) and dice.random() < 0.1:
-        return None
-    return damaged(getattr(record, field.name), dice)
-
-
-WISHES = st.builds(
-    Settings,
-    profile=st.sampled_from(["full", "containers", "raw"]),
-    kernel_modules=st.sampled_from(["auto", "proprietary", "open"]),
-    driver_branch=st.sampled_from([None, "535", "550.163.01"]),
-    cuda=st.sampled_from(["auto", None, ("12.4",)]),
-    container_runtime=st.sampled_from(["nvidia", None]),
-    expected_gpus=st.sampled_from([None, 1, 8]),
-    reboot=st.sampled_from(["when-needed", "never"]),
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.sampled_from([BARE, DONE]), st.integers(0, 2**32), WISHES, st.sampled_from(DISTROS))
-def test_decisions_are_total_and_repeatable(sound: Machine, seed: int, wanted: Settings, distro: Distro) -> None:
-    machine = damaged(sound, Random(seed))
-    findings = judge(machine, wanted)
-    plan = make_plan(machine, wanted, distro)
-    text = describe(plan, machine, "host", findings)
-    steps = prove(machine, Proof(), wanted)
-    assert (plan, text) == (make_plan(machine, wanted, distro), describe(plan, machine, "host", judge(machine, wanted)))
-    assert all(f.found.strip() and f.needed.strip() and f.fix.strip() for f in findings)
-    assert all(describe_finding(f, "host", f.check in WAIVABLE) for f in findings)
-    assert describe_steps("host", steps, verdict(machine, steps))
-    assert verdict(machine, steps) != "ready"

@@ -30,7 +30,8 @@ DEBIAN_12 = Distro(
         "-rt-amd64": "linux-headers-rt-amd64",
         "-amd64": "linux-headers-amd64",
     },
-    build_packages=("dkms", "gcc", "make"),
+    # python3 asks the CUDA driver for its proof of life.
+    build_packages=("dkms", "gcc", "make", "python3"),
     driver=DriverOffer(
         branch="535",
         user_space_version="535.309.01",

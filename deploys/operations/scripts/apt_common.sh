@@ -6,10 +6,11 @@ say() { printf '@@ %s\n' "$*"; }
 # The reason of a refusal; its last lines reach the person who runs this.
 refuse() { printf '@@ refused: %s\n' "$*"; exit 1; }
 
-apt() {
-    apt-get -q -y -o DPkg::Lock::Timeout="$LOCK_WAIT" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-        -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3 "$@" </dev/null
-}
+# Options of every call; local configuration files are kept, nobody is asked.
+apt_options="-q -y -o DPkg::Lock::Timeout=$LOCK_WAIT -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+apt_options="$apt_options -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3"
+# shellcheck disable=SC2086
+apt() { apt-get $apt_options "$@" </dev/null; }
 
 # apt-get update does not wait for the lists lock, and exits 0 on a bad signature while it has an older index:
 # so wait here, and let any error be an error.
@@ -26,8 +27,10 @@ update_index() {
 # Would the transaction remove what it must not, or move a package that keeps the host reachable and bootable?
 simulate() {
     apt -s install "$@" >"$SCRATCH/simulation" 2>&1 || { cat "$SCRATCH/simulation"; refuse "the packages cannot be installed together"; }
-    removed=$(awk '$1 == "Remv" { print $2 }' "$SCRATCH/simulation" | grep -Ev "$MAY_REMOVE" | tr '\n' ' ')
+    removals=$(awk '$1 == "Remv" { print $2 }' "$SCRATCH/simulation")
+    removed=$(printf '%s\n' "$removals" | grep -Ev "$MAY_REMOVE|^$" | tr '\n' ' ')
     [ -z "$removed" ] || refuse "the transaction would remove: $removed"
+    [ -z "$removals" ] || say "replaces packages of another series:" $removals
     moved=$(awk '$1 == "Inst" { print $2 }' "$SCRATCH/simulation" | grep -E "$MUST_STAY" | tr '\n' ' ')
     [ -z "$moved" ] || refuse "the transaction would change packages that keep the host reachable: $moved"
 }

@@ -28,6 +28,19 @@ for kept in "$STATE_DIR"/dkms/*/*; do
     placed="$placed $override"
 done
 say "transaction: install"
+# Packages ask for a new boot image again and again in one transaction; it is built once, at the end.
+mkdir -p "$SCRATCH/bin"
+printf '#!/bin/sh\n: >%s/image-wanted\n' "$SCRATCH" >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
 # shellcheck disable=SC2086
-apt install $PACKAGES || refuse "apt could not install the packages"
+PATH=$SCRATCH/bin:$PATH apt install $PACKAGES || refuse "apt could not install the packages"
+if [ -e "$SCRATCH/image-wanted" ]; then
+    say "transaction: boot image"
+    update-initramfs -u || refuse "the boot image could not be built"
+fi
+if [ -n "$MODULES" ]; then
+    for kernel in $KERNELS; do
+        module=$(find "/lib/modules/$kernel" -name "$DKMS.ko*" | head -n 1)
+        [ -n "$module" ] && [ -n "$(modinfo -F vermagic "$module" 2>/dev/null)" ] || refuse "no usable kernel module $DKMS for $kernel"
+    done
+fi
 say "transaction: done"

@@ -33,11 +33,19 @@ keep_modules() {
         bash -c '. "$1" >/dev/null 2>&1; for i in "${!BUILT_MODULE_NAME[@]}"; do echo "${DEST_MODULE_NAME[$i]:-${BUILT_MODULE_NAME[$i]}} ${BUILT_MODULE_NAME[$i]}"; done' _ \
             "$ROOT/usr/src/$DKMS-$1/dkms.conf" | while read -r installed_as built_as; do
             target=$STATE_DIR/dkms/$DKMS-$1/$kernel/$built_as.ko
-            if [ -e "$built/$installed_as.ko" ]; then cp "$built/$installed_as.ko" "$target"
-            elif [ -e "$built/$installed_as.ko.xz" ]; then xz -dc "$built/$installed_as.ko.xz" >"$target"
-            elif [ -e "$built/$installed_as.ko.zst" ]; then zstd -qdc "$built/$installed_as.ko.zst" >"$target"
-            elif [ -e "$built/$installed_as.ko.gz" ]; then gzip -dc "$built/$installed_as.ko.gz" >"$target"
-            fi
+            # Unpacked inside: the host may lack the program, DKMS has brought it along.
+            for file in "$built/$installed_as".ko*; do
+                case $file in
+                *.xz) inside xz -dc "${file#"$ROOT"}" ;;
+                *.zst) inside zstd -qdc "${file#"$ROOT"}" ;;
+                *.gz) inside gzip -dc "${file#"$ROOT"}" ;;
+                *) cat "$file" ;;
+                esac >"$target"
+            done
+        done
+        # A damaged copy would be installed as it is; without any copy the transaction compiles.
+        for copy in "$STATE_DIR/dkms/$DKMS-$1/$kernel"/*.ko; do
+            [ -n "$(modinfo -F vermagic "$copy" 2>/dev/null)" ] || { rm -rf "$STATE_DIR/dkms"; return 0; }
         done
     done
 }
@@ -51,24 +59,31 @@ mkdir -p "$ROOT" "$SCRATCH"
 chmod 700 "$TRIAL"
 say "rehearsal: an overlay over the root file system"
 overlay / || refuse "no overlay can be mounted over / (kernel module overlay)"
-for part in /usr /var /boot /opt /etc; do
-    if mountpoint -q "$part"; then overlay "$part" || refuse "no overlay can be mounted over $part"; fi
-done
-mount --rbind /dev "$ROOT/dev" && mount --make-rslave "$ROOT/dev"
-mount -t proc proc "$ROOT/proc"
-mount --rbind /sys "$ROOT/sys" && mount --make-rslave "$ROOT/sys"
-mount -t tmpfs -o mode=755 tmpfs "$ROOT/run"
+# What is a mount of its own is not in the overlay over /. Container storage is none of the rehearsal's business.
+awk '$2 ~ "^/(usr|var|boot|opt|etc|srv|lib)(/|$)" { print $2 }' /proc/self/mounts | grep -Ev '^/var/lib/(docker|containers?|containerd|lxcfs|kubelet|gpu-host)(/|$)' | sort -u >"$SCRATCH/mounts"
+while read -r part; do
+    [ -d "$part" ] || continue
+    overlay "$part" || refuse "no overlay can be mounted over $part"
+done <"$SCRATCH/mounts"
+attach() { mount "$@" || refuse "cannot be mounted for the rehearsal: $*"; }
+attach --rbind /dev "$ROOT/dev" && mount --make-rslave "$ROOT/dev"
+attach -t proc proc "$ROOT/proc"
+attach --rbind /sys "$ROOT/sys" && mount --make-rslave "$ROOT/sys"
+attach -t tmpfs -o mode=755 tmpfs "$ROOT/run"
 # The downloads are worth keeping: they go to the host's own cache.
-mkdir -p /var/cache/apt/archives/partial && mount --bind /var/cache/apt/archives "$ROOT/var/cache/apt/archives"
+mkdir -p /var/cache/apt/archives/partial "$ROOT/var/cache/apt/archives" && attach --bind /var/cache/apt/archives "$ROOT/var/cache/apt/archives"
 resolver=$(readlink -f /etc/resolv.conf 2>/dev/null || true)
-[ -z "$resolver" ] || [ "$resolver" = /etc/resolv.conf ] || { mkdir -p "$ROOT$(dirname "$resolver")" && cp "$resolver" "$ROOT$resolver"; }
-printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d" && chmod 755 "$ROOT/usr/sbin/policy-rc.d"
-# No boot image is built in a rehearsal.
-rm -f "$ROOT/usr/sbin/update-initramfs" && printf '#!/bin/sh\nexit 0\n' >"$ROOT/usr/sbin/update-initramfs" && chmod 755 "$ROOT/usr/sbin/update-initramfs"
+case $resolver in /run/*) mkdir -p "$ROOT$(dirname "$resolver")" && cp "$resolver" "$ROOT$resolver" ;; esac
+# Written inside, so that a link on the host cannot lead outside: no service starts, no boot image is built.
+inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
+    printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d
+    printf "#!/bin/sh\nexit 0\n" >/usr/sbin/update-initramfs
+    chmod 755 /usr/sbin/policy-rc.d /usr/sbin/update-initramfs' || refuse "the overlay cannot be written to"
 
 say "rehearsal: sources and signatures"
 write_files "$ROOT"
-apt() { inside apt-get -q -y -o DPkg::Lock::Timeout="$LOCK_WAIT" -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3 "$@" </dev/null; }
+# shellcheck disable=SC2086
+apt() { inside apt-get $apt_options "$@" </dev/null; }
 update_index "$SCRATCH/update" || refuse "the package index cannot be refreshed with these sources"
 say "rehearsal: dependencies"
 # shellcheck disable=SC2086
@@ -78,8 +93,12 @@ same_version
 if [ -n "$MODULES" ]; then
     say "rehearsal: trial build of $MODULES"
     # shellcheck disable=SC2086
+    apt --download-only install $BUILD $MODULES || refuse "the packages of the kernel module cannot be downloaded"
+    # shellcheck disable=SC2086
     if ! apt install $BUILD $MODULES; then
-        find "$ROOT/var/lib/dkms" -name make.log -newer "$SCRATCH/update" -exec sh -c 'grep -E "error|Error|No rule|fatal" "$1" | head -15' _ {} \;
+        log=$(find "$ROOT/var/lib/dkms" -name make.log -newer "$SCRATCH/update" | head -n 1)
+        [ -n "$log" ] || refuse "the packages of the kernel module cannot be installed"
+        grep -E 'error|Error|No rule|fatal' "$log" | head -n 15
         refuse "the kernel module does not compile on this host"
     fi
     version=$(inside dkms status "$DKMS" | sed -n 's|^[^/,]*[/,] *\([^,:]*\)[,:].*|\1|p' | head -n 1)

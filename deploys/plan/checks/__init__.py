@@ -26,7 +26,7 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    Check(platform.probe_complete),
+    Check(platform.probe_complete, never="what was not read may be what breaks the host"),
     Check(platform.linux_x86_64, never="the packages are built for x86_64"),
     Check(platform.kernel_at_least_3_10, never="no driver builds on an older kernel"),
     Check(platform.runs_as_root, never="nothing can be installed without root"),

@@ -11,13 +11,11 @@ from deploys.knowledge.managers import manager
 from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
 from deploys.plan.driver import DriverChoice, choose_driver
 from deploys.plan.finding import Finding, stop, warn
-from deploys.plan.machine import Machine, Process
+from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
+from deploys.plan.reboot import name_processes, working
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
-
-# Processes that hold the device files by design and let go when the driver is replaced.
-_TOLERATED_HOLDERS = ("nvidia-persiste", "nvidia-persistenced")
 
 
 def nvidia_gpu_present(machine: Machine, _settings: Settings) -> Finding | None:
@@ -200,21 +198,16 @@ def _first(names: Sequence[str], count: int) -> str:
 def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:
     """Nobody's work is killed: a driver change or a reboot waits until the GPUs are idle."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    holders = [p for p in machine.driver.holders if _program(p) not in _TOLERATED_HOLDERS]
+    holders = working(machine)
     if not distro or not holders:
         return None
     plan = make_plan(machine, settings, distro)
     changes = bool(set(plan.driver.packages) & set(plan.packages.missing))
     if not changes and not (plan.reboot.needed and plan.reboot.allowed):
         return None
-    names = _first([f"{p.command or '?'} (pid {p.pid}, {p.user or '?'})" for p in holders], 5)
     return stop(
         "gpu_idle_before_driver_change",
-        f"the GPUs are in use by {names}",
+        f"the GPUs are in use by {name_processes(holders)}",
         f"idle GPUs, because {'the driver changes' if changes else 'a reboot is needed: ' + plan.reboot.why}",
         "stop these processes (or wait for them), then run again",
     )
-
-
-def _program(process: Process) -> str:
-    return (process.command or "").split(" ", 1)[0].rsplit("/", 1)[-1]

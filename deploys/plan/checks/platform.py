@@ -143,6 +143,13 @@ def systemd_is_init(machine: Machine, _settings: Settings) -> Finding | None:
 def secure_boot_allows_modules(machine: Machine, _settings: Settings) -> Finding | None:
     """With Secure Boot or lockdown the kernel rejects modules that DKMS built and nobody enrolled."""
     lockdown = machine.platform.lockdown or "none"
+    if machine.platform.efi and machine.platform.secure_boot is None and machine.platform.lockdown is None:
+        return stop(
+            "secure_boot_allows_modules",
+            "whether Secure Boot is on could not be read",
+            "the firmware's variables, to know whether the kernel would reject the module",
+            "mount -t efivarfs efivarfs /sys/firmware/efi/efivars, then run again",
+        )
     if not machine.platform.secure_boot and lockdown in ("none", ""):
         return None
     found = "Secure Boot is on" if machine.platform.secure_boot else f"kernel lockdown is {lockdown}"
