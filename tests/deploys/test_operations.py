@@ -14,11 +14,13 @@ from pyinfra.context import ctx_host, ctx_state
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK
 from deploys.operations import docker, files, initramfs, packages, services
+from deploys.operations.reboot import rebooted_when_needed
 from deploys.plan.files import FileChange, digest
-from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, TextFile, UnitState
+from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, Process, TextFile, UnitState
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings
 from deploys.support import world
+from deploys.support.logged import start_command
 from tests.plan.hosts import debian_12_bare, debian_13_converged
 
 
@@ -171,3 +173,35 @@ def test_record_is_stale_once_a_command_has_run(host: SimpleNamespace) -> None:
     assert host.name not in world._MACHINES
     commands(files.owned, debian_12_bare(), files=[])
     assert host.name in world._MACHINES
+
+
+def test_runtime_that_the_engine_knows_from_a_flag_is_not_written_too(host: SimpleNamespace) -> None:
+    """dockerd refuses to start with a directive in its unit and in daemon.json."""
+    machine = debian_13_converged()
+    engine = replace(machine.docker, daemon_json=None, daemon_json_exists=False, runtimes=("nvidia", "runc"))
+    assert commands(docker.runtime_registered, replace(machine, docker=engine), wanted=True) == []
+    assert host.said == ["the NVIDIA runtime is registered"]
+
+
+@pytest.mark.usefixtures("host")
+def test_changed_key_or_source_is_rehearsed_though_no_package_is_missing() -> None:
+    machine = debian_13_converged()
+    plan = plan_for(machine)
+    assert not packages.unrehearsed(plan, machine)
+    assert packages.unrehearsed(plan, replace(machine, files={}))
+    (rehearsal,) = commands(packages.rehearsed, replace(machine, files={}), plan=plan, limit=60)
+    assert "PACKAGES=''" in str(rehearsal.connector_arguments["_stdin"])
+
+
+def test_busy_gpus_put_a_reboot_off(host: SimpleNamespace) -> None:
+    machine = debian_12_bare()
+    worker = Process(4711, "ml", "python3 -m vllm", ("/dev/nvidia0",))
+    machine = replace(machine, driver=replace(machine.driver, holders=(worker,)))
+    host.connector, host.log = object(), host.said.append
+    assert commands(rebooted_when_needed, machine, allowed=True, timeout=60) == []
+    assert "put off: the GPUs are in use by python3 -m vllm (pid 4711, ml)" in host.said[0]
+
+
+def test_dpkg_is_never_cut_off_by_a_limit() -> None:
+    assert "RuntimeMaxSec=60" in start_command("rehearsal", 60)
+    assert "RuntimeMaxSec" not in start_command("transaction", 60, may_stop=False)

@@ -21,8 +21,14 @@ def test_wrong_key_is_refused_before_any_change(
     }
     data = {"gpu_mirrors": mirror, "gpu_profile": "containers", "gpu_report_dir": str(tmp_path)}
     inventory = write_inventory(tmp_path / "inventory.py", [host], data)
+    # Links out of /etc must not lead the rehearsal out of its overlay.
+    host.nsenter("mkdir /srv/cfg && mv /etc/apt/sources.list /srv/cfg/ && chmod 600 /srv/cfg/sources.list")
+    host.nsenter("ln -s /srv/cfg/sources.list /etc/apt/sources.list && ln -s /srv/cfg/policy /usr/sbin/policy-rc.d")
+    linked = host.nsenter("touch /srv/cfg/policy; cd /srv/cfg; stat -c '%n %a %Y' *; cat *").stdout
     before = snapshot(host)
     run = run_pyinfra(inventory, "deploys/gpu_host.py", "-y")
     assert run.returncode == 1
     assert "the package index cannot be refreshed with these sources" in run.stderr
     assert own_traces(diff(before, snapshot(host))) == []
+    assert host.nsenter("cd /srv/cfg; stat -c '%n %a %Y' *; cat *").stdout == linked
+    assert "gpu-host-trial" not in host.nsenter("cat /proc/mounts").stdout
