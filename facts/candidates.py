@@ -32,7 +32,7 @@ names=$(
     dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\n' | awk -F '\t' '$1 ~ /^.[^nc]/ { print $2 }' |
       grep -E 'nvidia|cuda|^docker|^containerd|^runc|podman|^dkms$|^linux-headers'
   } | sort -u | head -n 250)
-closed=$(find /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/preferences /etc/apt/preferences.d \
+closed=$(find -L /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/preferences /etc/apt/preferences.d \
   /etc/apt/apt.conf /etc/apt/apt.conf.d /var/lib/apt/lists -maxdepth 1 -type f ! -name lock ! -perm -004 | head -n 1)
 if [ "$(id -u)" -ne 0 ]; then set -- apt-cache
 elif [ -z "$closed" ] && have setpriv; then set -- setpriv --reuid=65534 --regid=65534 --clear-groups apt-cache

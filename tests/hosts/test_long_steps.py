@@ -106,4 +106,4 @@ def test_step_ends_at_its_limit_and_cleans_up(host: Host) -> None:
     assert done.returncode == 124
     wait_for(lambda: not active(host), 20, "the unit to end")
     assert host.nsenter("test -e /root/held", check=False).returncode == 1
-    assert host.nsenter("pgrep -f 'sleep 300'", check=False).returncode == 1
+    assert host.nsenter("pgrep -x sleep", check=False).returncode == 1

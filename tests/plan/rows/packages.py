@@ -17,6 +17,9 @@ HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
 LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
 BOOKWORM = "deb http://deb.example.org/debian bookworm main\n"
 
+# What a refreshed index knows at least.
+INDEX = {"linux-headers-amd64": "6.1.192-2"}
+
 PACKAGES = [
     ok("package_database_healthy", "healthy", BARE),
     stop(
@@ -77,10 +80,15 @@ PACKAGES = [
         "installed, gone from the index",
         changed(DONE, packages__candidates={"linux-headers-6.12.107+deb13-amd64": ""}),
     ),
+    ok(
+        "headers_available",
+        "an index that was never refreshed",
+        changed(BARE, packages__candidates={"linux-headers-6.1.0-50-amd64": "", "linux-headers-amd64": ""}),
+    ),
     stop(
         "headers_available",
         "an old kernel",
-        changed(BARE, packages__candidates={"linux-headers-6.1.0-50-amd64": ""}),
+        changed(BARE, packages__candidates={**INDEX, "linux-headers-6.1.0-50-amd64": ""}),
         "no headers for 6.1.0-50-amd64",
         "apt-get update",
         "apt-get install linux-image-amd64 && reboot",
@@ -92,7 +100,7 @@ PACKAGES = [
             BARE,
             kernels__running="6.1.0-50-cloud-amd64",
             kernels__default=None,
-            packages__candidates={"linux-headers-6.1.0-50-cloud-amd64": ""},
+            packages__candidates={**INDEX, "linux-headers-6.1.0-50-cloud-amd64": ""},
         ),
         "apt-get install linux-image-cloud-amd64",
     ),
@@ -103,7 +111,7 @@ PACKAGES = [
             BARE,
             kernels__running="6.9.1-custom",
             kernels__default="6.9.1-custom",
-            packages__candidates={"linux-headers-6.9.1-custom": ""},
+            packages__candidates={**INDEX, "linux-headers-6.9.1-custom": ""},
         ),
         "6.9.1-custom",
         "apt-get install linux-image-amd64",
@@ -114,7 +122,7 @@ PACKAGES = [
         changed(
             BARE,
             kernels__default="6.1.0-49-amd64",
-            packages__candidates={"linux-headers-6.1.0-50-amd64": "", "linux-headers-6.1.0-49-amd64": ""},
+            packages__candidates={**INDEX, "linux-headers-6.1.0-50-amd64": "", "linux-headers-6.1.0-49-amd64": ""},
         ),
         "6.1.0-50-amd64, 6.1.0-49-amd64",
     ),
