@@ -15,8 +15,10 @@ from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged, version_in
 
-_FIELDS = ("ServerVersion", "Runtimes", "DefaultRuntime", "CgroupDriver", "ContainersRunning", "LiveRestoreEnabled")
-_FORMAT = "{" + ",".join(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS) + "}"
+_FIELDS = ("ServerVersion", "DefaultRuntime", "CgroupDriver", "ContainersRunning", "LiveRestoreEnabled")
+# Names only: since Docker 25 each runtime carries kilobytes about its features. The name "" ends the list.
+_RUNTIMES = '"Runtimes":{ {{range $name, $_ := .Runtimes}}{{json $name}}:1,{{end}}"":0}'
+_FORMAT = "{" + ",".join([*(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS), _RUNTIMES]) + "}"
 
 _SCRIPT = (
     f"config={DAEMON_JSON} format='{_FORMAT}'\n"
@@ -66,7 +68,7 @@ def parse(text: str) -> Docker:
         engine=engine,
         engine_error=error,
         impostor=impostor,
-        runtimes=tuple(sorted(_strings(info.get("Runtimes")))) if answered else (),
+        runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
         running=_count(info.get("ContainersRunning")) if answered else None,

@@ -72,7 +72,7 @@ def _head(log: str, base: str) -> str:
             f'    GPU_HOST_LOCKED=1 flock -n -E {BUSY} {RUN_DIR}/lock /bin/sh "$0" >{log} 2>&1 </dev/null; rc=$?',
             '    rm -f "$0"',
             f"    [ $rc != {BUSY} ] || echo '@@ refused: another run is at work on this host; wait for it, then run again' >>{log}",
-            f"    echo $rc >{base}.rc; exit $rc",
+            f"    # Not the status of the unit: a failed unit would stay behind on the host.\n    echo $rc >{base}.rc; exit 0",
             "fi",
         ]
     )

@@ -41,6 +41,7 @@ def test_failure_shows_the_end_of_the_log_and_where_it_is(host: Host) -> None:
     assert "line 400\n" not in done.stderr
     assert "bad  byte" in done.stderr
     assert "/var/log/gpu-host/rehearsal.log" in done.stderr
+    assert host.nsenter("systemctl list-units --all --plain --no-legend 'gpu-host-*'").stdout == ""
 
 
 def test_script_is_readable_by_root_only(host: Host) -> None:

@@ -261,3 +261,12 @@ def test_units() -> None:
         "x.service": UnitState("x.service", "not-found", "inactive", ""),
     }
     assert units.parse("Id=docker.service\nLoadState=loaded\n") == {}
+
+
+def test_runtimes_are_asked_for_by_name_only() -> None:
+    """Since Docker 25 the features of each runtime are kilobytes long: with a third runtime the answer was cut off."""
+    template = docker.SUBJECT.script.split("format='")[1].split("'")[0]
+    assert "json .Runtimes" not in template
+    answer = '{"ServerVersion":"26.1.5","Runtimes":{ "io.containerd.runc.v2":1,"nvidia":1,"runc":1,"":0}}'
+    found = docker.parse(f"looked\nclient Docker version 26.1.5\ninfo {answer}\n")
+    assert (found.engine, found.runtimes) == ("26.1.5", ("io.containerd.runc.v2", "nvidia", "runc"))
