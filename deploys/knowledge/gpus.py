@@ -8,36 +8,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deploys.knowledge.records import Source
+
 
 @dataclass(frozen=True)
 class Generation:
-    """An architecture. `open_modules`: "cannot" | "may" | "must". `last_branch` None: still carried by new branches."""
+    """An architecture, or the chips of one that have limits of their own.
+
+    `capabilities`: compute capabilities. `first_branch`, `last_branch`: driver branches that carry it; last None: still
+    carried by new branches. `open_modules`: "cannot" | "may" | "must". `cuda_min`, `cuda_max`: first and last CUDA
+    toolkit ("major.minor") that can compile for it; max None: still a target of new toolkits.
+    """
 
     name: str
+    capabilities: tuple[str, ...]
     first_branch: int
     last_branch: int | None
+    cuda_min: str
+    cuda_max: str | None
     open_modules: str
     why: str
+    source: Source
 
 
-FERMI = Generation("Fermi", 270, 390, "cannot", "last carried by branch 390")
-KEPLER = Generation("Kepler", 304, 470, "cannot", "last carried by branch 470")
-MAXWELL = Generation(
-    "Maxwell", 343, 580, "cannot", "no GSP, so the open modules do not support it; last carried by branch 580"
+_MATRIX = Source("NVIDIA data-centre driver documentation, toolkit, driver and architecture matrix", "2026-11-22")
+_NO_GSP = "no GSP, so the open modules do not support it; last carried by branch 580"
+_BOTH = "both module flavours support it"
+
+FERMI = Generation("Fermi", ("2.0", "2.1"), 270, 390, "3.0", "8.0", "cannot", "last carried by branch 390", _MATRIX)
+KEPLER = Generation("Kepler", ("3.5", "3.7"), 304, 470, "6.0", "11.8", "cannot", "last carried by branch 470", _MATRIX)
+MAXWELL = Generation("Maxwell", ("5.0", "5.2"), 343, 580, "6.5", "12.9", "cannot", _NO_GSP, _MATRIX)
+PASCAL = Generation("Pascal", ("6.0", "6.1"), 367, 580, "8.0", "12.9", "cannot", _NO_GSP, _MATRIX)
+VOLTA = Generation("Volta", ("7.0",), 384, 580, "9.0", "12.9", "cannot", _NO_GSP, _MATRIX)
+TURING = Generation("Turing", ("7.5",), 410, None, "10.0", None, "may", _BOTH, _MATRIX)
+AMPERE = Generation("Ampere", ("8.0", "8.6"), 450, None, "11.0", None, "may", _BOTH, _MATRIX)
+ADA = Generation("Ada", ("8.9",), 525, None, "11.8", None, "may", f"{_BOTH}; unknown to branches before 525", _MATRIX)
+HOPPER = Generation(
+    "Hopper", ("9.0",), 525, None, "11.8", None, "may", f"{_BOTH}; unknown to branches before 525", _MATRIX
 )
-PASCAL = Generation(
-    "Pascal", 367, 580, "cannot", "no GSP, so the open modules do not support it; last carried by branch 580"
+GRACE_HOPPER = Generation(
+    "Grace Hopper", ("9.0",), 535, None, "11.8", None, "must", "only the open modules support Grace Hopper", _MATRIX
 )
-VOLTA = Generation(
-    "Volta", 384, 580, "cannot", "no GSP, so the open modules do not support it; last carried by branch 580"
-)
-TURING = Generation("Turing", 410, None, "may", "both module flavours support it")
-AMPERE = Generation("Ampere", 450, None, "may", "both module flavours support it")
-ADA = Generation("Ada", 525, None, "may", "both module flavours support it; unknown to branches before 525")
-HOPPER = Generation("Hopper", 525, None, "may", "both module flavours support it; unknown to branches before 525")
-GRACE_HOPPER = Generation("Grace Hopper", 535, None, "must", "only the open modules support Grace Hopper")
 BLACKWELL = Generation(
-    "Blackwell", 570, None, "must", "only the open modules support Blackwell; unknown to branches before 570"
+    "Blackwell",
+    ("10.0", "12.0"),
+    570,
+    None,
+    "12.8",
+    None,
+    "must",
+    "only the open modules support Blackwell; unknown to branches before 570",
+    _MATRIX,
 )
 
 # (first id, last id, generation). The narrowest range that holds an id decides.
@@ -79,3 +100,13 @@ def find_generation(device: int) -> Generation | None:
     """Generation of a PCI device id of vendor 10de, or None when no range holds it."""
     hits = [(last - first, generation) for first, last, generation in RANGES if first <= device <= last]
     return min(hits, key=lambda hit: hit[0])[1] if hits else None
+
+
+def is_newer_than_known(device: int) -> bool:
+    """True for a PCI device id of vendor 10de above every known range: a GPU that is newer than this table."""
+    return device > max(last for _, last, _ in RANGES)
+
+
+def is_data_centre(device: int, class_code: int) -> bool:
+    """True for a GPU without displays (class 0302): the mark of data-centre parts. `class_code` has 24 bits."""
+    return find_generation(device) is not None and class_code >> 8 == 0x0302
