@@ -114,6 +114,8 @@ BY_SWITCH: tuple[System, ...] = (
 UNKNOWN_SWITCH = System(
     "NVSwitch machine of unknown kind", (), "", (), _SWITCH_SOFTWARE, (), "", "its switch id is in no row", _IDS
 )
+# Chips whose boards may have NVSwitches of these kinds.
+SWITCHED_CHIPS = frozenset({"GV100", "GA100", "GH100"})
 SWITCH_IDS = frozenset(i for s in BY_SWITCH for i in s.switches)
 
 

@@ -13,7 +13,6 @@ from deploys.plan.machine import Machine
 from deploys.plan.reason import OWN, Reason
 from deploys.plan.versions import below, numbers
 
-
 _NO_REASON = Reason("cuda", "", OWN)
 
 

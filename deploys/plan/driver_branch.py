@@ -112,6 +112,6 @@ def branch_reason(branch: Branch) -> Reason:
 
 def preference_reason(rejected: Sequence[tuple[Branch, str]], chosen: Branch) -> Reason:
     """Why this branch and not an earlier one in the order of preference."""
-    passed = "; ".join(f"{b.number}: {why}" for b, why in rejected)
+    passed = "; ".join(f"{b.number}, because {why}" for b, why in rejected)
     text = f"the newest LTS branch that carries every GPU, else production: {chosen.number}"
     return Reason("branch", f"{text} (not {passed})" if passed else text, OWN)

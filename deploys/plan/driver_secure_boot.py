@@ -54,7 +54,12 @@ def choose_secure_boot(
         name = signed.package.format(
             branch=branch, open="-open" if flavour == "open" else "", flavour=kernel.rsplit("-", 1)[-1]
         )
-        return SecureBootChoice("signed", name, f"{found}; {name} needs no enrolment: {signed.why}", signed.source)
+        return SecureBootChoice(
+            "signed",
+            name,
+            f"{found}; {name} needs no enrolment: {signed.why}; the libraries must be the distribution's too, of the same version",
+            signed.source,
+        )
     if platform.dkms_key_enrolled:
         why = f"{found}; DKMS signs with {DKMS_KEY}, which the firmware trusts"
         return SecureBootChoice("enrolled", why=why, source=_DKMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.branches import BRANCHES, Branch, find_branch
+from deploys.knowledge.distros.known import SignedModules
 from deploys.knowledge.floors import find_floor
 from deploys.knowledge.gpus import find_generation, is_newer_than_known
 from deploys.plan.driver import DriverChoice, choose_flavour
@@ -23,12 +24,17 @@ from deploys.plan.settings import Settings
 from deploys.plan.versions import below, branch_of
 
 
-def choose_from_vendor(machine: Machine, settings: Settings) -> DriverChoice:
+def choose_from_vendor(machine: Machine, settings: Settings, signed: SignedModules | None = None) -> DriverChoice:
     """The newest LTS branch that carries every GPU, else a production one; a pinned branch or version as it is.
 
-    GPUs that are newer than the chip table get the newest production branch, with a warning. Refused with a `problem`
-    where nothing fits.
+    `signed`: modules that must be used where they fit, because the kernel accepts no others. GPUs that are newer than
+    the chip table get the newest production branch, with a warning. Refused with a `problem` where nothing fits.
     """
+    choice = _choose(machine, settings, signed) if signed else None
+    return choice if choice and not choice.problem else _choose(machine, settings, None)
+
+
+def _choose(machine: Machine, settings: Settings, signed: SignedModules | None) -> DriverChoice:
     flavour = choose_flavour(machine, settings)
     if flavour.problem:
         return flavour
@@ -45,9 +51,22 @@ def choose_from_vendor(machine: Machine, settings: Settings) -> DriverChoice:
         flavour = _open_for_newer(machine, settings, flavour, newer)
     if flavour.problem:
         return flavour
+    if signed and settings.kernel_modules == "auto":
+        flavour = _signed_flavour(machine, flavour, signed)
     if settings.driver_branch is not None:
         return _pinned(machine, settings, flavour, settings.driver_branch)
-    return _preferred(machine, settings, flavour, (newest_production(),) if newer else preferred())
+    branches = (newest_production(),) if newer else preferred()
+    fitting = tuple(b for b in branches if not (signed and signed.branches) or b.number in signed.branches)
+    return _preferred(machine, settings, flavour, fitting)
+
+
+def _signed_flavour(machine: Machine, flavour: DriverChoice, signed: SignedModules) -> DriverChoice:
+    """Open modules where only these are signed and every GPU allows them."""
+    allowed = all(g.open_modules != "cannot" for g in known_generations(machine))
+    if flavour.flavour in signed.flavours or "open" not in signed.flavours or not allowed:
+        return flavour
+    why = f"open kernel modules: only these are signed ({signed.why}), and every GPU here allows them"
+    return replace(flavour, flavour="open", why=(why,), rules=(*flavour.rules, Reason("modules", why, signed.source)))
 
 
 def _refuse(flavour: DriverChoice, problem: str, needed: str, fix: str) -> DriverChoice:
@@ -118,7 +137,7 @@ def _preferred(
     if mix:
         return _refuse(flavour, mix, "GPUs that one branch carries", "move the GPUs of one generation to another host")
     others = [b for b in BRANCHES if b not in branches and why_not(b, generations, kernels, asked) is None]
-    reasons = "; ".join(f"{b.number}: {why}" for b, why in rejected)
+    reasons = "; ".join(dict.fromkeys(why for _, why in rejected))
     fix = "use GPUs and a kernel that an LTS or production branch serves"
     if others:
         last = others[-1]
