@@ -44,7 +44,7 @@ if [ "$(head -c 2 "$target" | tr -d '\0')" = '#!' ] && grep -qi podman "$target"
 timeout 10 docker --version 2>&1 | head -n 5 | tag client
 timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
 running || { echo engine-down; exit 0; }
-timeout 15 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
+timeout 30 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
 exit 0
 """
 )
@@ -124,7 +124,7 @@ def _compose_v1(line: str | None) -> str:
     return version if re.match(r"1\.", version) else ""
 
 
-SUBJECT = Subject("docker", _SCRIPT, parse, Docker(), seconds=40, limit=200_000)
+SUBJECT = Subject("docker", _SCRIPT, parse, Docker(), seconds=60, limit=200_000)
 
 
 class DockerEngine(SubjectFact[Docker]):

@@ -119,11 +119,15 @@ def driver_loaded(seen: Seen) -> Step:
     reasons = reboot_reasons(seen.machine)
     if loaded is None and not reasons:
         return _step("driver_loaded", None, "whether the NVIDIA module is loaded could not be read")
-    said = (
-        "; ".join(seen.proof.kernel_log[-3:]) if seen.proof.kernel_log else "the kernel log has nothing from the driver"
-    )
-    why = f"reboot needed: {'; '.join(reasons)}" if reasons else said
+    why = f"reboot needed: {'; '.join(reasons)}" if reasons else _driver_words(seen.proof.kernel_log or ())
     return _step("driver_loaded", False, f"no NVIDIA module is loaded: {why}")
+
+
+def _driver_words(log: tuple[str, ...]) -> str:
+    """What the driver said when it was tried last, each line once: the cause comes first, its closing lines only count."""
+    own = [line.strip() for line in log if "NVRM" in line] or list(log)
+    latest = list(dict.fromkeys(reversed(own)))[:6]
+    return "; ".join(reversed(latest)) or "the kernel log has nothing from the driver"
 
 
 def device_nodes(seen: Seen) -> Step:

@@ -7,6 +7,7 @@ its delay (tests/hosts shows the difference).
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -15,6 +16,8 @@ from pyinfra.api.command import StringCommand
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 LOOK_EVERY = 2.0
 LOOK_LIMIT = 20.0
+# Seconds for the rest of a boot once SSH answers.
+SETTLE_LIMIT = 180
 
 
 def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any]) -> bool:
@@ -33,6 +36,7 @@ def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any]) -> 
         gevent.sleep(LOOK_EVERY)
         now = _ask(host, sudo) if _reconnect(host) else None
         if now and now != before:
+            _settle(host, sudo)
             host.log(f"back after {time.monotonic() - started:.0f} s, boot {now[:8]}")
             return True
         answered = answered or bool(now)
@@ -43,6 +47,13 @@ def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any]) -> 
     )
     host.log(f"did not come back from its reboot within {timeout:.0f} s: {what}; look at its console")
     return False
+
+
+def _settle(host: Any, sudo: dict[str, Any]) -> None:
+    """SSH answers long before the boot has ended; services that are still starting would be judged as missing."""
+    command = StringCommand(f"timeout {SETTLE_LIMIT} systemctl is-system-running --wait >/dev/null 2>&1; true")
+    with gevent.Timeout(SETTLE_LIMIT + LOOK_LIMIT, exception=False), suppress(Exception):
+        host.run_shell_command(command, **sudo)
 
 
 def _ask(host: Any, sudo: dict[str, Any]) -> str | None:

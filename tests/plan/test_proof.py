@@ -148,6 +148,19 @@ def test_a_driver_that_is_not_loaded_speaks_for_itself() -> None:
     assert "first" not in step.detail
 
 
+def test_the_drivers_words_name_the_cause_and_not_only_the_end() -> None:
+    """As the kernel log of a machine with two GPUs that have no interrupt."""
+    card = ("NVRM: Can't find an IRQ for your NVIDIA card!", "NVRM: Please check your BIOS settings.")
+    probe = "nvidia 0000:41:0{}.0: probe with driver nvidia failed with error -1"
+    end = (
+        "NVRM: The NVIDIA probe routine failed for 2 device(s).",
+        "NVRM: None of the NVIDIA devices were initialized.",
+    )
+    log = (*card, probe.format(0), *card, probe.format(1), *end, "nvidia-nvlink: Unregistered Nvlink Core")
+    step = step_of("driver_loaded", changed(DONE, driver__loaded=""), replace(GOOD, kernel_log=log))
+    assert step.detail.endswith("; ".join((*card, *end)))
+
+
 @pytest.mark.parametrize(
     ("settings", "skipped"),
     [

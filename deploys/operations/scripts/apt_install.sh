@@ -32,7 +32,7 @@ say "transaction: install"
 mkdir -p "$SCRATCH/bin"
 printf '#!/bin/sh\n: >%s/image-wanted\n' "$SCRATCH" >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
 # shellcheck disable=SC2086
-PATH=$SCRATCH/bin:$PATH apt install $PACKAGES || refuse "apt could not install the packages"
+apt -o DPkg::Path="$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" install $PACKAGES || refuse "apt could not install the packages"
 if [ -e "$SCRATCH/image-wanted" ]; then
     say "transaction: boot image"
     update-initramfs -u || refuse "the boot image could not be built"
