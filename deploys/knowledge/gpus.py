@@ -48,11 +48,9 @@ class Chip:
 
 
 _MATRIX = Source("NVIDIA data-centre driver documentation: CUDA toolkit, driver and architecture matrix", "2026-11-22")
-_OPEN = Source(
-    "open-gpu-kernel-modules: README and chips of the tags 515.105.01 to 595.45.04; matrix above", "2026-11-22"
-)
+_OPEN = Source("open-gpu-kernel-modules: README and chips of the tags 515.105.01 to 595.45.04", "2026-11-22")
 _TARGETS = Source(
-    "open-gpu-kernel-modules as above; CUDA release notes; CMake's architectures per toolkit", "2026-11-22"
+    "open-gpu-kernel-modules: README; CUDA release notes; CMake's architectures per toolkit", "2026-11-22"
 )
 _LEGACY = Source("id lists of Debian's nvidia-detect 550.163.01; CUDA release notes", "2026-11-22")
 _RUBIN = Source("driver installation guide 615 and ptxas of CUDA 13.4; in no open module up to 595.45.04", "2026-11-22")

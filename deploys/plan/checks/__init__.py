@@ -59,7 +59,7 @@ CHECKS: tuple[Check, ...] = (
     Check(packages.sources_offered, never="that source is not built yet"),
     Check(containers.no_podman_or_snap_docker, never="it ignores --gpus or keeps its data elsewhere"),
     Check(containers.docker_at_least_19_03, never="--gpus does not exist before 19.03"),
-    Check(containers.docker_security_floor),
+    Check(containers.container_security_floors),
     Check(containers.daemon_json_readable, never="a file that cannot be read cannot be merged"),
 )
 
