@@ -30,7 +30,7 @@ class VmBed:
         self.work = image.cache_folder() / "vm-work"
         self._vms: list[Vm] = []
         self._lock: TextIO | None = None
-        self._base: image.BaseImage | None = None
+        self._bases: dict[bool, image.BaseImage] = {}
 
     def __enter__(self) -> Self:
         ensure_tools()
@@ -60,18 +60,18 @@ class VmBed:
             if self._lock:
                 self._lock.close()
 
-    def base_image(self) -> image.BaseImage:
-        """The base image, made on first use (minutes) or taken from the cache."""
-        if self._base is None:
+    def base_image(self, *, driver: bool = False) -> image.BaseImage:
+        """The base image, made on first use (minutes; `driver`: NVIDIA's is in it, a quarter of an hour) or cached."""
+        if driver not in self._bases:
             folder = self.work / "build"
-            wanted = Recipe(mirrors.this_machine(), mirrors.nameservers())
-            self._base = image.base_image(wanted, folder)
+            wanted = Recipe(mirrors.this_machine(), mirrors.nameservers(), driver)
+            self._bases[driver] = image.base_image(wanted, folder)
             clean_folder(folder)
-        return self._base
+        return self._bases[driver]
 
-    def new_vm(self, name: str) -> Vm:
+    def new_vm(self, name: str, *, driver: bool = False) -> Vm:
         """A guest on a fresh overlay of the base image, started and answering."""
-        base = self.base_image()
+        base = self.base_image(driver=driver)
         used = {guest.slot for guest in self._vms if guest.running}
         slot = next((n for n in network.SLOTS if n not in used), None)
         if slot is None:

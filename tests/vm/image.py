@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.vm import recipe
+from tests.vm import driver, recipe
 from tests.vm.commands import VmError, run
 from tests.vm.machine import Disk, Vm
 
@@ -69,7 +69,7 @@ def base_image(wanted: Recipe, work: Path) -> BaseImage:
         elif folder.name.startswith(f"{prefix}{wanted.key()}-"):
             return BaseImage(folder)
     made = Builder(wanted, work).build()
-    final = cache / f"{prefix}{wanted.key()}-{made.release}"
+    final = cache / f"{prefix}{wanted.key()}{'-driver' if wanted.driver else ''}-{made.release}"
     made.folder.rename(final)
     return BaseImage(final)
 
@@ -89,6 +89,8 @@ class Builder:
         self._make_root()
         release = _only((self.root / "lib/modules").iterdir()).name
         (self.image.folder / "release").write_text(release + "\n")
+        if self.recipe.driver:
+            driver.check(self.root, release)
         self._add_fakepci(release)
         raw = self._make_disk()
         self._install_grub(raw, release)
@@ -106,6 +108,7 @@ class Builder:
         for name, content in self.recipe.files().items():
             (files / name).parent.mkdir(parents=True, exist_ok=True)
             (files / name).write_text(content)
+            (files / name).chmod(0o755 if name in recipe.EXECUTABLE else 0o644)
         _install(self.image.folder / "login_key.pub", files / "root/.ssh/authorized_keys", 0o600)
         (files / "root/.ssh").chmod(0o700)
         (files / "root").chmod(0o700)
@@ -114,8 +117,8 @@ class Builder:
         (self.image.folder / "host_key").unlink()
         copy = f"sync-in {files} /"
         hooks = [f"--essential-hook={hook}" for hook in (*recipe.EARLY_HOOKS, copy)]
-        hooks += [f"--customize-hook={hook}" for hook in (*recipe.LATE_HOOKS, copy)]
-        self._mmdebstrap(self.root, ("--variant=minbase", *hooks), recipe.PACKAGES)
+        hooks += [f"--customize-hook={hook}" for hook in (*self.recipe.late_hooks(), copy)]
+        self._mmdebstrap(self.root, ("--variant=minbase", *hooks), self.recipe.packages())
 
     def _add_fakepci(self, release: str) -> None:
         """Build the module in a throw-away root with the same kernel's headers, then index it in the image's root."""
@@ -133,7 +136,7 @@ class Builder:
 
     def _mmdebstrap(self, target: Path, options: tuple[str, ...], packages: tuple[str, ...]) -> None:
         sources = self.work / "image.sources"
-        sources.write_text(self.recipe.mirrors.sources(recipe.SUITE))
+        sources.write_text(self.recipe.sources())
         apt = [f'--aptopt={name} "{value}"' for name, value in self.recipe.mirrors.options]
         run(
             *("mmdebstrap", "--mode=root", '--aptopt=APT::Install-Recommends "false"', *apt, *options),

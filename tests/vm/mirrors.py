@@ -23,13 +23,13 @@ class Mirrors:
     security: str
     options: tuple[tuple[str, str], ...] = ()
 
-    def sources(self, suite: str) -> str:
-        """A deb822 sources file for `suite`, component main."""
+    def sources(self, suite: str, components: tuple[str, ...] = ("main",)) -> str:
+        """A deb822 sources file for `suite`."""
         stanzas = [(self.archive, f"{suite} {suite}-updates")]
         if self.security:
             stanzas.append((self.security, f"{suite}-security"))
         return "\n".join(
-            f"Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n"
+            f"Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: {' '.join(components)}\nSigned-By: {KEYRING}\n"
             for uri, suites in stanzas
         )
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.vm import network
+from tests.bed.furnish import COUNTER, COUNTER_TEXT, SSHD_TEXT
+from tests.vm import driver, network
 
 if TYPE_CHECKING:
     from tests.vm.mirrors import Mirrors
@@ -36,22 +37,35 @@ DEVICES = (A100, T4)
 # A boot image that lists nouveau, made natively; making it in an emulated guest takes a minute.
 NOUVEAU_INITRD = "/var/lib/gpu-host-vm/initrd-with-nouveau"
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
+EXECUTABLE = (COUNTER,)
 KERNEL_OPTIONS = "console=ttyS0 net.ifnames=0 loglevel=5 mitigations=off"
 FAKEPCI = Path(__file__).parent / "fakepci"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One base image. `nameservers`: addresses that the guest asks."""
+    """One base image. `nameservers`: addresses that the guest asks. `driver`: NVIDIA's driver is installed, not blocked."""
 
     mirrors: Mirrors
     nameservers: tuple[str, ...]
+    driver: bool = False
 
     def key(self) -> str:
         """Twelve hexadecimal digits that change with anything that changes the image."""
-        sources = [Path(__file__), Path(network.__file__), FAKEPCI / "Makefile", FAKEPCI / "fakepci.c"]
-        text = repr(self) + "".join(path.read_text() for path in sources)
+        built = (FAKEPCI / "Makefile", FAKEPCI / "fakepci.c")
+        text = repr((self.packages(), self.files(), EARLY_HOOKS, self.late_hooks(), [p.read_text() for p in built]))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def packages(self) -> tuple[str, ...]:
+        return PACKAGES + (driver.PACKAGES if self.driver else ())
+
+    def sources(self) -> str:
+        """The image's package sources, while it is made and afterwards."""
+        return self.mirrors.sources(SUITE, driver.COMPONENTS if self.driver else ("main",))
+
+    def late_hooks(self) -> tuple[str, ...]:
+        """Run by mmdebstrap with the root's path as $1, after the packages are installed."""
+        return (*_LATE_HOOKS, *(driver.HOOKS if self.driver else ()), _NOUVEAU_HOOK)
 
     def files(self) -> dict[str, str]:
         """Path inside the guest -> content. None of them is a conffile of a package."""
@@ -60,7 +74,7 @@ class Recipe:
             "etc/hosts": "127.0.0.1 localhost gpuvm\n",
             "etc/fstab": "LABEL=root / ext4 defaults,noatime 0 1\n",
             "etc/resolv.conf": "".join(f"nameserver {server}\n" for server in self.nameservers),
-            "etc/apt/sources.list.d/debian.sources": self.mirrors.sources(SUITE),
+            "etc/apt/sources.list.d/debian.sources": self.sources(),
             "etc/apt/apt.conf.d/90mirror": self.mirrors.apt_conf(),
             # Few modules and the quickest compressor: update-initramfs runs in an emulated machine.
             "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n",
@@ -68,6 +82,9 @@ class Recipe:
             "etc/modules-load.d/fakepci.conf": "fakepci\n",
             "etc/modprobe.d/fakepci.conf": f"options fakepci ids={','.join(DEVICES)}\n",
             "etc/default/grub.d/50-vm.cfg": _grub(),
+            # Every remote command leaves a line, so that tests can count them.
+            "etc/ssh/sshd_config.d/00-bed.conf": SSHD_TEXT,
+            COUNTER: COUNTER_TEXT,
         }
         return files | {f"etc/systemd/network/10-slot{slot}.network": _network(slot) for slot in network.SLOTS}
 
@@ -87,7 +104,7 @@ def _network(slot: int) -> str:
     )
 
 
-# Run by mmdebstrap with the root's path as $1, before and after the packages of the list are installed.
+# As the late hooks, before the packages of the list are installed.
 EARLY_HOOKS = ("echo 'grub-pc grub-pc/install_devices_empty boolean true' | chroot \"$1\" debconf-set-selections",)
 _NOUVEAU = f"""
 cp {INITRAMFS_MODULES} /tmp/modules
@@ -96,11 +113,11 @@ mkdir -p {Path(NOUVEAU_INITRD).parent}
 mkinitramfs -o {NOUVEAU_INITRD} "$(ls /lib/modules)"
 mv /tmp/modules {INITRAMFS_MODULES}
 """
-LATE_HOOKS = (
+_LATE_HOOKS = (
     'rm -f "$1"/etc/resolv.conf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/0000*',
     'rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/ssh/ssh_host_rsa_key* "$1"/etc/ssh/ssh_host_ecdsa_key*',
     'chroot "$1" systemctl enable systemd-networkd',
     'chroot "$1" systemctl disable systemd-networkd-wait-online',
     'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer',
-    f"chroot \"$1\" sh -ec '{_NOUVEAU}'",
 )
+_NOUVEAU_HOOK = f"chroot \"$1\" sh -ec '{_NOUVEAU}'"
