@@ -41,6 +41,8 @@ f=$e/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c
 [ -r "$f" ] && od -An -v -tu1 "$f" | tag secure-boot
 f=$e/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23
 [ -r "$f" ] && od -An -v -tu1 "$f" | tag shim-off
+# The answer is in the words: the exit status differs from release to release (source: mokutil(1)).
+[ -r /var/lib/dkms/mok.pub ] && have mokutil && mokutil --test-key /var/lib/dkms/mok.pub 2>&1 | head -n 2 | tag dkms-key
 [ -r /sys/kernel/security/lockdown ] && tag lockdown </sys/kernel/security/lockdown
 echo "cgroup $(stat -f -c '%T %t' /sys/fs/cgroup)"
 [ -r /proc/1/comm ] && tag init </proc/1/comm
@@ -66,6 +68,7 @@ def parse(text: str) -> Platform:
         efi=efi,
         secure_boot=_secure_boot(tagged, efi=efi),
         lockdown=_lockdown(tagged.first("lockdown")),
+        dkms_key_enrolled=_enrolled(" ".join(tagged.all("dkms-key"))),
         cgroup=_cgroup(tagged.first("cgroup")),
         init=tagged.first("init"),
         overlayfs={"yes": True, "no": False}.get(tagged.first("overlayfs") or ""),
@@ -99,6 +102,13 @@ def _secure_boot(tagged: Tagged, *, efi: bool | None) -> bool | None:
         return False
     value, off = (integer((tagged.first(tag) or "").rpartition(" ")[2]) for tag in ("secure-boot", "shim-off"))
     return None if value is None else value == 1 and off != 1
+
+
+def _enrolled(words: str) -> bool | None:
+    """A key that waits for the console at the next boot ("enrollment request") is not enrolled yet."""
+    if "already enrolled" in words:
+        return True
+    return False if "not enrolled" in words or "enrollment request" in words else None
 
 
 def _lockdown(line: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_files_in_commands_exist() -> None:
     words = [word for line in commands() for word in line.split() if "/" in word and not word.startswith("my/")]
     assert [word for word in words if not (ROOT / word).exists() and not word.startswith("./")] == []
     assert len(commands()) > 5
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if "explain" in line])
+def test_explain_commands_of_the_readme_answer_in_a_second(line: str) -> None:
+    words = line.split()[2:]
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "deploys.explain", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert time.monotonic() - started < 5, "one second on a quiet machine"
+    assert done.returncode == 0, done.stderr
+    assert "580" in done.stdout
+    assert "Hopper" in done.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if "inventories/lab.py" in line])

@@ -20,6 +20,9 @@ class Floor:
 
 
 _BULLETINS = Source("NVIDIA product security bulletins (github NVIDIA/product-security)", "2026-08-18")
+_CONTAINERD = Source("containerd advisories (github containerd/containerd issue 12475)", "2026-11-22")
+_RUNC = Source("runc advisories (github moby/moby issue 51393)", "2026-11-22")
+_COMPOSE = Source("GitHub advisory database, pull request 6463", "2026-11-22")
 
 FLOORS: tuple[Floor, ...] = (
     Floor(
@@ -38,7 +41,9 @@ FLOORS: tuple[Floor, ...] = (
         Source("moby release notes", "2026-10-08"),
     ),
     Floor("driver", "535.288.01", "535.309.01", "NVIDIA bulletins of January and May 2026", _BULLETINS, branch="535"),
-    Floor("driver", None, None, "end of life since 2025-04-17, no fixes any more", _BULLETINS, branch="550"),
+    Floor("driver", None, "470.256.02", "the last version of the branch", _BULLETINS, branch="470"),
+    Floor("driver", None, "550.163.01", "the last version of the branch", _BULLETINS, branch="550"),
+    Floor("driver", None, "570.211.01", "the last version of the branch", _BULLETINS, branch="570"),
     Floor(
         "driver",
         "580.126.09",
@@ -47,28 +52,12 @@ FLOORS: tuple[Floor, ...] = (
         _BULLETINS,
         branch="580",
     ),
+    Floor("driver", None, "595.71.05", "NVIDIA bulletin of May 2026 (CVE-2026-24187)", _BULLETINS, branch="595"),
     Floor("container-toolkit", "1.17.8", "1.19.1", "CVE-2025-23266 (container escape), CVE-2026-24260", _BULLETINS),
+    Floor("containerd", None, "1.7.29", "CVE-2024-25621, CVE-2025-64329; 2.1.5 in the 2.1 series", _CONTAINERD),
+    Floor("runc", "1.1.12", "1.2.8", "CVE-2024-21626, CVE-2025-31133, -52565, -52881 (container escapes)", _RUNC),
+    Floor("compose", "2", "2.40.2", "CVE-2025-62725 (path traversal)", _COMPOSE),
 )
-
-
-@dataclass(frozen=True)
-class Ended:
-    """When a driver branch got its last fixes, and the way out."""
-
-    when: str
-    fix: str
-
-
-_NEWER_GPU = "move to a GPU that a living branch carries"
-_NEWER_BRANCH = "move to branch 580 from NVIDIA's repository when that source is supported"
-
-# Driver branches that get no fixes any more.
-ENDED_BRANCHES: dict[str, Ended] = {
-    "390": Ended("2022-11-22", _NEWER_GPU),
-    "470": Ended("2024-07-20", _NEWER_GPU),
-    "535": Ended("in June 2026", _NEWER_BRANCH),
-    "550": Ended("2025-04-17", _NEWER_BRANCH),
-}
 
 
 def find_floor(component: str, branch: str = "") -> Floor | None:

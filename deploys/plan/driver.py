@@ -1,20 +1,27 @@
-"""DECIDE: which driver, in which module flavour, for the GPUs of one host."""
+"""DECIDE: which driver, in which module flavour, for the GPUs of one host, from the distribution's own archive."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from deploys.knowledge.branches import find_branch
 from deploys.knowledge.gpus import Generation, find_generation
 from deploys.knowledge.managers import manager
 from deploys.knowledge.records import Distro
+from deploys.plan.driver_branch import branch_reason, carries, impossible_mix, known_generations
 from deploys.plan.machine import Machine
+from deploys.plan.reason import OWN, Reason
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below, branch_of, upstream
 
 
 @dataclass(frozen=True)
 class DriverChoice:
-    """The driver that fits, or (`problem` not empty) why none does, with what would (`needed`, `fix`)."""
+    """The driver that fits, or (`problem` not empty) why none does, with what would (`needed`, `fix`).
+
+    `why` is for the page that a person approves; `rules` are all rules that led here, with their sources. `warnings`
+    are said and refuse nothing.
+    """
 
     branch: str = ""
     version: str = ""
@@ -25,11 +32,27 @@ class DriverChoice:
     problem: str = ""
     needed: str = ""
     fix: str = ""
+    rules: tuple[Reason, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def generations(machine: Machine) -> dict[str, Generation | None]:
     """PCI address of each GPU -> its generation (None: unknown id)."""
     return {gpu.address: find_generation(gpu.device) for gpu in machine.gpus}
+
+
+def gpu_rules(machine: Machine) -> tuple[Reason, ...]:
+    """What each kind of GPU on the host is and needs."""
+    rules = []
+    for device in dict.fromkeys(gpu.id for gpu in machine.gpus):
+        generation = find_generation(int(device.split(":")[1], 16))
+        if generation is None:
+            rules.append(Reason("gpu", f"{device} is in no row of the chip table", OWN))
+            continue
+        last = f"to {generation.last_branch}" if generation.last_branch else "on"
+        text = f"{device} is {generation.name}: branches from {generation.first_branch} {last}; {generation.why}"
+        rules.append(Reason("gpu", text, generation.source))
+    return tuple(rules)
 
 
 def choose_flavour(machine: Machine, settings: Settings) -> DriverChoice:
@@ -38,31 +61,37 @@ def choose_flavour(machine: Machine, settings: Settings) -> DriverChoice:
     must = sorted({g.name for g in known if g.open_modules == "must"})
     cannot = sorted({g.name for g in known if g.open_modules == "cannot"})
     if must and cannot:
+        problem = f"{', '.join(must)} runs only on the open modules, {', '.join(cannot)} only on the proprietary ones"
+        mix = impossible_mix(known_generations(machine))
         return DriverChoice(
-            problem=f"{', '.join(must)} runs only on the open modules, {', '.join(cannot)} only on the proprietary ones",
+            problem=f"{problem}; {mix}" if mix else problem,
             needed="GPUs that one module flavour can drive together",
             fix=f"move the {', '.join(cannot)} GPUs to another host",
+            rules=gpu_rules(machine),
         )
     asked = settings.kernel_modules
     if asked == "proprietary" and must:
-        return _wrong_flavour(asked, must, "open")
+        return _wrong_flavour(asked, must, "open", machine)
     if asked == "open" and cannot:
-        return _wrong_flavour(asked, cannot, "proprietary")
-    if asked != "auto":
-        return DriverChoice(flavour=asked, why=(f"{asked} kernel modules: asked for by gpu_kernel_modules",))
-    if must:
-        return DriverChoice(flavour="open", why=(f"open kernel modules: {', '.join(must)} runs on no others",))
+        return _wrong_flavour(asked, cannot, "proprietary", machine)
     names = ", ".join(sorted({g.name for g in known})) or "the GPU"
-    return DriverChoice(
-        flavour="proprietary", why=(f"proprietary kernel modules: every GPU here allows them ({names})",)
+    flavour = asked if asked != "auto" else "open" if must else "proprietary"
+    why = (
+        f"{asked} kernel modules: asked for by gpu_kernel_modules"
+        if asked != "auto"
+        else f"open kernel modules: {', '.join(must)} runs on no others"
+        if must
+        else f"proprietary kernel modules: every GPU here allows them ({names})"
     )
+    return DriverChoice(flavour=flavour, why=(why,), rules=(*gpu_rules(machine), Reason("modules", why, OWN)))
 
 
-def _wrong_flavour(asked: str, names: list[str], other: str) -> DriverChoice:
+def _wrong_flavour(asked: str, names: list[str], other: str, machine: Machine) -> DriverChoice:
     return DriverChoice(
         problem=f'gpu_kernel_modules = "{asked}", but {", ".join(names)} runs only on the {other} modules',
         needed=f"{other} kernel modules for this host",
         fix=f'set gpu_kernel_modules = "{other}" or "auto" in this host\'s data',
+        rules=gpu_rules(machine),
     )
 
 
@@ -76,6 +105,8 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
     libraries = _offered_version(machine, "libcuda1", offer.user_space_version)
     known = modules == offer.versions[choice.flavour]
     why = offer.why if known else "the version that this host has or its own package index offers"
+    archive = Reason("branch", f"the archive of {distro.label} has {modules}: {why}", offer.source)
+    row = find_branch(branch_of(modules))
     chosen = DriverChoice(
         branch=branch_of(modules),
         version=modules,
@@ -83,13 +114,14 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
         dkms=offer.dkms[choice.flavour],
         packages=(*offer.kernel_modules[choice.flavour], *offer.user_space),
         why=(*choice.why, f"branch {branch_of(modules)}: {why} ({distro.label})"),
+        rules=(*choice.rules, archive, *((branch_reason(row),) if row else ())),
     )
-    return (
+    refusal = (
         _refuse_gpu(chosen, machine, distro)
         or _refuse_mismatch(chosen, libraries, machine, distro)
         or _refuse_pin(chosen, settings, distro)
-        or chosen
     )
+    return replace(refusal, rules=chosen.rules) if refusal else chosen
 
 
 def _offered_version(machine: Machine, package: str, known: str) -> str:
@@ -142,6 +174,7 @@ def _refuse_pin(choice: DriverChoice, settings: Settings, distro: Distro) -> Dri
 
 def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> DriverChoice | None:
     branch = int(branch_of(choice.version)) if branch_of(choice.version).isdecimal() else 0
+    mix = impossible_mix(known_generations(machine))
     for gpu in machine.gpus:
         generation = find_generation(gpu.device)
         fix = "use a distribution release whose archive carries such a branch"
@@ -150,12 +183,14 @@ def _refuse_gpu(choice: DriverChoice, machine: Machine, distro: Distro) -> Drive
                 "add the range of this id to deploys/knowledge/gpus.py, or use a version of this toolkit that knows it"
             )
             problem = f"GPU {gpu.id} at {gpu.address} is unknown here, so nothing says that branch {branch} carries it"
+        elif carries(generation, branch):
+            continue
+        elif mix:
+            problem, fix = mix, "move the GPUs of one generation to another host"
         elif branch < generation.first_branch:
             problem = f"GPU {gpu.id} ({generation.name}) needs branch {generation.first_branch} or newer; {distro.label} carries {branch}"
-        elif generation.last_branch is not None and branch > generation.last_branch:
-            problem = f"GPU {gpu.id} ({generation.name}) is {generation.why}; {distro.label} carries {branch}"
         else:
-            continue
+            problem = f"GPU {gpu.id} ({generation.name}) is {generation.why}; {distro.label} carries {branch}"
         return DriverChoice(
             flavour=choice.flavour,
             problem=problem,

@@ -144,7 +144,10 @@ class Kernels(Record):
 
 @dataclass(frozen=True)
 class Platform(Record):
-    """What kind of machine this is. `container` is "" outside containers; `immutable` is "" on ordinary systems."""
+    """What kind of machine this is. `container` is "" outside containers; `immutable` is "" on ordinary systems.
+
+    `dkms_key_enrolled`: the key that DKMS signs modules with is one that the firmware (shim) trusts.
+    """
 
     system: str | None = None
     architecture: str | None = None
@@ -155,6 +158,7 @@ class Platform(Record):
     efi: bool | None = None
     secure_boot: bool | None = None
     lockdown: str | None = None
+    dkms_key_enrolled: bool | None = None
     cgroup: int | None = None
     init: str | None = None
     overlayfs: bool | None = None

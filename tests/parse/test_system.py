@@ -256,3 +256,18 @@ def test_filesystems() -> None:
         Filesystem("/boot", "/boot mount", 10 * 1024, None, 1000 * 1024),
         Filesystem("/var"),
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "enrolled"),
+    [
+        ("dkms-key /var/lib/dkms/mok.pub is already enrolled\n", True),
+        ("dkms-key /var/lib/dkms/mok.pub is not enrolled\n", False),
+        ("dkms-key /var/lib/dkms/mok.pub is already in the enrollment request\n", False),
+        ("dkms-key EFI variables are not supported on this system\n", None),
+        ("", None),
+    ],
+)
+def test_key_of_dkms(words: str, enrolled: bool | None) -> None:
+    """The answers of mokutil 0.6 and 0.7."""
+    assert platform.parse(f"system Linux\n{words}").dkms_key_enrolled is enrolled

@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     Check(platform.runs_as_root, never="nothing can be installed without root"),
     Check(platform.not_a_container, never="a container has no kernel of its own to put a driver into"),
     Check(platform.not_wsl, never="a Linux driver breaks the GPU of WSL"),
+    Check(platform.not_a_jetson, never="its GPU is not driven by the packages of this toolkit"),
     Check(platform.not_immutable_os, never="its package manager does not own the system"),
     Check(platform.distro_supported, never="there is no knowledge to install by"),
     Check(platform.systemd_is_init, never="steps run as transient systemd units"),
@@ -42,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),
     Check(gpu.gpu_not_bound_to_vfio),
     Check(gpu.driver_fits_gpus, never="the driver would not serve the GPUs"),
+    Check(gpu.kernel_fits_driver),
     Check(gpu.module_flavour_kept, never="which module loads would be chance"),
     Check(gpu.fabric_manager_available),
     Check(gpu.driver_branch_alive),
@@ -53,10 +55,11 @@ CHECKS: tuple[Check, ...] = (
     Check(packages.headers_available),
     Check(packages.disk_space),
     Check(packages.cuda_newer_than_11_3, never="the promise of this toolkit"),
+    Check(packages.cuda_fits),
     Check(packages.sources_offered, never="that source is not built yet"),
     Check(containers.no_podman_or_snap_docker, never="it ignores --gpus or keeps its data elsewhere"),
     Check(containers.docker_at_least_19_03, never="--gpus does not exist before 19.03"),
-    Check(containers.docker_security_floor),
+    Check(containers.container_security_floors),
     Check(containers.daemon_json_readable, never="a file that cannot be read cannot be merged"),
 )
 

@@ -52,20 +52,28 @@ def docker_at_least_19_03(machine: Machine, settings: Settings) -> Finding | Non
     )
 
 
-def docker_security_floor(machine: Machine, settings: Settings) -> Finding | None:
-    """An engine below the security floor is named; distributions backport fixes, so this is a warning."""
+def container_security_floors(machine: Machine, settings: Settings) -> Finding | None:
+    """Parts below their security floor are named; distributions backport fixes, so this is a warning."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    floor = find_floor("docker")
-    if not _docker_wanted(settings) or distro is None or floor is None:
+    if not _docker_wanted(settings) or distro is None:
         return None
-    version = machine.docker.engine or distro.docker.version
-    if below(version, floor.warn) is not True:
+    packages = machine.packages
+    present = {
+        "docker": machine.docker.engine or distro.docker.version,
+        "containerd": packages.version("containerd") or packages.version("containerd.io"),
+        "runc": packages.version("runc"),
+        "compose": machine.docker.compose,
+        "container-toolkit": machine.toolkit.version,
+    }
+    rows = {name: floor for name in present if (floor := find_floor(name))}
+    low = [name for name, floor in rows.items() if present[name] and below(present[name], floor.warn)]
+    if not low:
         return None
     return warn(
-        "docker_security_floor",
-        f"Docker {version} (the distribution may have backported fixes)",
-        f"{floor.warn} or newer: {floor.why}",
-        "keep the package up to date; do not run untrusted images",
+        "container_security_floors",
+        ", ".join(f"{n} {present[n]}" for n in low) + " (the distribution may have backported fixes)",
+        "; ".join(f"{n} {rows[n].warn} or newer: {rows[n].why}" for n in low),
+        "keep the packages up to date; do not run untrusted images",
     )
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploys.knowledge.distros import find_distro
-from deploys.knowledge.floors import ENDED_BRANCHES, find_floor
 from deploys.knowledge.foreign import FOREIGN_DRIVER_PACKAGES, FOREIGN_ORIGINS
 from deploys.knowledge.managers import manager
 from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
 from deploys.plan.driver import DriverChoice, choose_driver
+from deploys.plan.driver_branch import judge_branch
+from deploys.plan.driver_fabric import plan_fabric
+from deploys.plan.driver_kernel import judge_kernels
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
 from deploys.plan.reboot import name_processes, working
 from deploys.plan.settings import Settings
-from deploys.plan.versions import below
 
 
 def nvidia_gpu_present(machine: Machine, _settings: Settings) -> Finding | None:
@@ -109,15 +110,37 @@ def module_flavour_kept(machine: Machine, settings: Settings) -> Finding | None:
     )
 
 
+def kernel_fits_driver(machine: Machine, settings: Settings) -> Finding | None:
+    """A kernel that the branch is known not to build on refuses; one that is newer than any seen is named."""
+    choice = _choice(machine, settings)
+    if choice is None or choice.problem:
+        return None
+    built = all(machine.packages.version(p) for p in choice.packages[:1])
+    verdicts = judge_kernels(machine, choice.version, choice.flavour, built=built)
+    if not verdicts:
+        return None
+    # Stops come first; both kernels may say the same.
+    first = verdicts[0]
+    found = "; ".join(dict.fromkeys(v.found for v in verdicts if v.level == first.level))
+    say = stop if first.level == "stop" else warn
+    return say("kernel_fits_driver", found, first.needed, first.fix)
+
+
 def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | None:
     """Without Fabric Manager at exactly the driver's version, CUDA does not start on GPUs behind NVSwitches."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if not machine.nvswitches or distro is None or settings.driver_source != "distro":
+    if distro is None or settings.driver_source != "distro":
         return None
+    fabric = plan_fabric(machine, "", "")
+    if not fabric.components:
+        return None
+    switches = f"{len(machine.nvswitches)} NVSwitches" if machine.nvswitches else fabric.system
+    manager_only = machine.nvswitches and fabric.components[0].name == "Fabric Manager"
+    names = "Fabric Manager" if manager_only else ", ".join(c.name for c in fabric.components)
     return stop(
         "fabric_manager_available",
-        f"{len(machine.nvswitches)} NVSwitches; the archive of {distro.label} carries no Fabric Manager",
-        "Fabric Manager of the driver's full version",
+        f"{switches}; the archive of {distro.label} carries no {names}",
+        f"{names} of the driver's full version",
         'install it from NVIDIA\'s repository yourself and accept this check, or wait for gpu_driver_source = "nvidia"',
     )
 
@@ -127,29 +150,11 @@ def driver_branch_alive(machine: Machine, settings: Settings) -> Finding | None:
     choice = _choice(machine, settings)
     if choice is None or choice.problem:
         return None
-    floor = find_floor("driver", choice.branch)
-    if floor and below(choice.version, floor.refuse):
-        return stop(
-            "driver_branch_alive",
-            f"driver {choice.version}",
-            f"{floor.refuse} or newer: {floor.why}",
-            _upgrade(machine, choice),
-        )
-    if floor and below(choice.version, floor.warn):
-        return warn(
-            "driver_branch_alive",
-            f"driver {choice.version}",
-            f"{floor.warn} or newer: {floor.why}",
-            _upgrade(machine, choice),
-        )
-    if choice.branch in ENDED_BRANCHES:
-        return warn(
-            "driver_branch_alive",
-            f"driver branch {choice.branch}, which ended {ENDED_BRANCHES[choice.branch].when}",
-            "a branch that still gets fixes",
-            ENDED_BRANCHES[choice.branch].fix,
-        )
-    return None
+    verdict = judge_branch(choice.branch, choice.version, machine, _upgrade(machine, choice))
+    if verdict is None:
+        return None
+    say = stop if verdict.level == "stop" else warn
+    return say("driver_branch_alive", verdict.found, verdict.needed, verdict.fix)
 
 
 def _upgrade(machine: Machine, choice: DriverChoice) -> str:

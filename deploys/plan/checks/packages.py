@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 
 from deploys.knowledge.distros import find_distro
+from deploys.knowledge.floors import find_floor
 from deploys.knowledge.managers import manager
 from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import BOOT_SPARE, MIB, MIN_FREE_INODES, SIZES, TMP_SPARE
 from deploys.plan.apt_sources import has_release
+from deploys.plan.cuda import choose_cuda
+from deploys.plan.driver import choose_driver
 from deploys.plan.finding import Finding, stop
 from deploys.plan.machine import Machine
 from deploys.plan.plan import headers, make_plan
@@ -145,7 +148,8 @@ def cuda_newer_than_11_3(machine: Machine, settings: Settings) -> Finding | None
             "a CUDA version that the source carries",
             f'set gpu_cuda = "{distro.cuda.version}" or "auto"',
         )
-    if below(distro.cuda.version, "11.3.1") is False:
+    floor = find_floor("cuda")
+    if below(distro.cuda.version, floor.refuse if floor else None) is False:
         return None
     return stop(
         "cuda_newer_than_11_3",
@@ -153,6 +157,18 @@ def cuda_newer_than_11_3(machine: Machine, settings: Settings) -> Finding | None
         "CUDA newer than 11.3",
         "use a newer release of the distribution, or set gpu_cuda = None",
     )
+
+
+def cuda_fits(machine: Machine, settings: Settings) -> Finding | None:
+    """The toolkit must run on every GPU with the driver that is chosen."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or not machine.gpus or settings.cuda is None or settings.profile == "containers":
+        return None
+    driver = choose_driver(machine, settings, distro)
+    if driver.problem:
+        return None
+    choice = choose_cuda(machine, driver.version, (), (distro.cuda.version,), f"the archive of {distro.label}")
+    return stop("cuda_fits", choice.problem, choice.needed, choice.fix) if choice.problem else None
 
 
 def sources_offered(_machine: Machine, settings: Settings) -> Finding | None:

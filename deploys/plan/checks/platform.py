@@ -6,6 +6,8 @@ import time
 
 from deploys.knowledge.distros import find_distro, supported
 from deploys.knowledge.floors import find_floor
+from deploys.plan.driver_fabric import find_board
+from deploys.plan.driver_secure_boot import choose_secure_boot
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
@@ -142,22 +144,23 @@ def systemd_is_init(machine: Machine, _settings: Settings) -> Finding | None:
 
 def secure_boot_allows_modules(machine: Machine, _settings: Settings) -> Finding | None:
     """With Secure Boot or lockdown the kernel rejects modules that DKMS built and nobody enrolled."""
-    lockdown = machine.platform.lockdown or "none"
-    if machine.platform.efi and machine.platform.secure_boot is None and machine.platform.lockdown is None:
-        return stop(
-            "secure_boot_allows_modules",
-            "whether Secure Boot is on could not be read",
-            "the firmware's variables, to know whether the kernel would reject the module",
-            "mount -t efivarfs efivarfs /sys/firmware/efi/efivars, then run again",
-        )
-    if not machine.platform.secure_boot and lockdown in ("none", ""):
+    # No steps install modules that a distribution has signed; so only those of DKMS count.
+    choice = choose_secure_boot(machine.platform, None, "", "", "")
+    if not choice.problem:
         return None
-    found = "Secure Boot is on" if machine.platform.secure_boot else f"kernel lockdown is {lockdown}"
+    return stop("secure_boot_allows_modules", choice.problem, choice.needed, choice.fix)
+
+
+def not_a_jetson(machine: Machine, _settings: Settings) -> Finding | None:
+    """On a Jetson the GPU is part of the chip, and its driver part of the board's own Linux."""
+    board = find_board(machine.kernels.running)
+    if board is None:
+        return None
     return stop(
-        "secure_boot_allows_modules",
-        f"{found}; the archive has no signed NVIDIA modules, and DKMS signs with a key of this host",
-        "Secure Boot off, so that the kernel accepts the module",
-        "switch Secure Boot off in the firmware set-up (at the console), then run again",
+        "not_a_jetson",
+        f"{board.name}: kernel {machine.kernels.running}",
+        f"a computer with NVIDIA GPUs on its PCI bus ({board.why})",
+        board.fix,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.plan.hosts import (
+    changed,
     daemon_json,
     debian_12_bare,
-    debian_13_converged,
+    installed,
 )
 from tests.plan.rows.case import BARE, DONE, ok, stop, warn
 
@@ -33,10 +34,31 @@ CONTAINERS = [
     ok("docker_at_least_19_03", "old, not wanted", debian_12_bare(docker__engine="18.09.1"), profile="raw"),
     stop("docker_at_least_19_03", "18.09", debian_12_bare(docker__engine="18.09.1"), "18.09.1", "19.03 or newer"),
     stop("docker_at_least_19_03", "old client, engine stopped", debian_12_bare(docker__client="18.06.3-ce"), "18.06.3"),
-    warn("docker_security_floor", "the archive's engine", BARE, "20.10.24", "29.5.1"),
-    warn("docker_security_floor", "the engine there", DONE, "26.1.5"),
-    ok("docker_security_floor", "a new engine", debian_13_converged(docker__engine="29.6.0")),
-    ok("docker_security_floor", "not wanted", BARE, profile="raw"),
+    warn("container_security_floors", "the archive's engine", BARE, "20.10.24", "29.5.1"),
+    warn("container_security_floors", "the engine there", DONE, "26.1.5"),
+    ok(
+        "container_security_floors",
+        "everything new",
+        installed(
+            changed(DONE, docker__engine="29.6.0", docker__compose="2.40.3", toolkit__version="1.20.0"),
+            containerd="1.7.29",
+            runc="1.3.3",
+        ),
+    ),
+    warn(
+        "container_security_floors",
+        "every part is named",
+        installed(
+            changed(DONE, docker__compose="2.26.1", toolkit__version="1.17.8"), containerd="1.7.24", runc="1.1.15"
+        ),
+        "docker 26.1.5",
+        "containerd 1.7.24",
+        "runc 1.1.15",
+        "compose 2.26.1",
+        "container-toolkit 1.17.8",
+        "CVE-2026-24260",
+    ),
+    ok("container_security_floors", "not wanted", BARE, profile="raw"),
     ok("daemon_json_readable", "none", BARE),
     ok("daemon_json_readable", "ours", DONE),
     ok(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from deploys.plan.machine import Package, Process
 from tests.plan.hosts import (
     A100,
+    B200,
     GTX_980,
     GTX_1080,
     H100,
@@ -101,7 +102,16 @@ DRIVER = [
     ),
     stop("driver_fits_gpus", "another branch", BARE, "580", "535.309.01", "remove it", driver_branch="580"),
     stop("driver_fits_gpus", "half a version", BARE, "535.309", driver_branch="535.309"),
+    stop(
+        "driver_fits_gpus",
+        "Volta beside Blackwell",
+        debian_13_converged(pci=gpus(V100, B200)),
+        "Volta",
+        "Blackwell",
+        "another host",
+    ),
     ok("fabric_manager_available", "no switches", BARE),
+    stop("fabric_manager_available", "NVLink 5", debian_12_bare(pci=gpus(B200)), "B200", "NVLSM", "Fabric Manager"),
     stop(
         "fabric_manager_available",
         "HGX",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from deploys.plan.machine import Lock
 from tests.plan.hosts import (
     GIB,
+    K80,
+    RTX_5090,
+    T4,
     changed,
     debian_12_bare,
     debian_13_converged,
+    gpus,
+    offered,
     sources,
     space,
 )
@@ -16,6 +21,13 @@ from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop
 HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
 LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
 BOOKWORM = "deb http://deb.example.org/debian bookworm main\n"
+
+# Kepler where the host's own index has the branch that carries it.
+K80_ON_470 = offered(
+    changed(debian_13_converged(), packages__installed={}, pci=gpus(K80)),
+    nvidia_kernel_dkms="470.256.02-1",
+    libcuda1="470.256.02-1",
+)
 
 # What a refreshed index knows at least.
 INDEX = {"linux-headers-amd64": "6.1.192-2"}
@@ -164,6 +176,12 @@ PACKAGES = [
         "cuda_newer_than_11_3", "12.4 on Debian 12", BARE, "12.4", "carries 11.8", 'gpu_cuda = "11.8"', cuda=("12.4",)
     ),
     stop("cuda_newer_than_11_3", "two at once", DONE, "asks for 12.9, 13.0;", cuda=("12.4", "12.9", "13.0")),
+    ok("cuda_fits", "11.8 on branch 535", BARE),
+    ok("cuda_fits", "12.4 on branch 550", DONE),
+    ok("cuda_fits", "none wanted", K80_ON_470, cuda=None),
+    ok("cuda_fits", "a driver that does not fit is another check's", debian_12_bare(pci=gpus(RTX_5090))),
+    stop("cuda_fits", "Kepler has no CUDA 12", K80_ON_470, "12.4", "Kepler", "11.8", "gpu_cuda = None"),
+    stop("cuda_fits", "12.4 on branch 470", changed(K80_ON_470, pci=gpus(T4)), "525.60.13", "470.256.02"),
     ok("sources_offered", "the distribution's", BARE),
     stop("sources_offered", "NVIDIA's driver", BARE, 'gpu_driver_source = "nvidia"', driver_source="nvidia"),
     stop(

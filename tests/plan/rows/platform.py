@@ -73,6 +73,27 @@ PLATFORM = [
         "BIOS: no Secure Boot",
         debian_12_bare(platform__efi=False, platform__lockdown=None),
     ),
+    ok(
+        "secure_boot_allows_modules",
+        "on, and the key that DKMS signs with is enrolled",
+        debian_12_bare(platform__secure_boot=True, platform__dkms_key_enrolled=True),
+    ),
+    stop(
+        "secure_boot_allows_modules",
+        "on, and nothing is known of the key",
+        debian_12_bare(platform__secure_boot=True, platform__dkms_key_enrolled=None),
+        "/var/lib/dkms/mok.pub",
+        "mokutil --import",
+        "MokManager",
+        "Enroll MOK",
+    ),
+    stop(
+        "secure_boot_allows_modules",
+        "an efi host whose variables cannot be read",
+        debian_12_bare(platform__efi=True, platform__secure_boot=None, platform__lockdown=None),
+        "could not be read",
+        "efivarfs",
+    ),
     stop(
         "secure_boot_allows_modules", "on", debian_12_bare(platform__secure_boot=True), "Secure Boot is on", "console"
     ),
@@ -82,6 +103,9 @@ PLATFORM = [
         debian_12_bare(platform__secure_boot=False, platform__lockdown="integrity"),
         "kernel lockdown is integrity",
     ),
+    ok("not_a_jetson", "a server", BARE),
+    ok("not_a_jetson", "kernel unknown", EMPTY),
+    stop("not_a_jetson", "Orin", debian_12_bare(kernels__running="5.15.148-tegra"), "Jetson (Tegra)", "JetPack"),
     ok("clock_sane", "now", BARE),
     ok("clock_sane", "fifty years on", debian_12_bare(boot__clock=3_000_000_000.0)),
     stop("clock_sane", "1970", debian_12_bare(boot__clock=17.0), "1970-01-01", "timedatectl set-ntp true"),

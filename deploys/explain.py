@@ -1,0 +1,95 @@
+"""`./provision explain`: which driver a described system would get, and why. Contacts nothing; run without pyinfra."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from deploys.knowledge.distros import DISTROS, find_distro
+from deploys.knowledge.distros.known import KNOWN_RELEASES, find_release
+from deploys.plan.explain import Question, describe_explanation, explain
+from deploys.plan.settings import Settings, SettingsError, parse_settings
+
+DECIDED, REFUSED, USAGE = 0, 1, 2
+
+_ID = re.compile(r"(?:(?P<count>[1-9]\d?)x)?(?:10de:)?(?P<device>[0-9a-f]{4})", re.ASCII)
+
+
+def _device(text: str) -> tuple[int, ...]:
+    match = _ID.fullmatch(text.lower().removeprefix("0x"))
+    if not match:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no NVIDIA device; write 10de:2330 (8x10de:2330 for eight), as lspci -nn -d 10de: prints it"
+        )
+    return (int(match["device"], 16),) * int(match["count"] or 1)
+
+
+def _release(text: str) -> tuple[str, str]:
+    """ID-VERSION as os-release has them; the id may hold dashes, the version may be missing."""
+    name, _, version = text.lower().rpartition("-")
+    for found in ((name, version), (text.lower(), "")):
+        if find_distro(*found) or find_release(*found):
+            return found
+    releases = [(r.id, r.version) for r in DISTROS] + [(r.id, r.version) for r in KNOWN_RELEASES]
+    known = sorted({"-".join(filter(None, pair)) for pair in releases})
+    raise argparse.ArgumentTypeError(f"{text!r} is no release that is known here; known: {', '.join(known)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./provision explain",
+        description="Prints which driver, kernel modules and CUDA a system would get, and every rule that led there.",
+        epilog="Exit code: 0 decided, 1 refused, 2 wrong usage.",
+    )
+    add = parser.add_argument
+    add("--gpu", action="append", type=_device, default=[], metavar="10de:2330", help="a GPU or NVSwitch; repeatable")
+    add("--distro", type=_release, required=True, metavar="ID-VERSION", help="such as ubuntu-24.04, debian-12, arch")
+    add("--kernel", default="", metavar="RELEASE", help="as uname -r prints it")
+    add("--arch", default="", choices=("x86_64", "aarch64"), help="processor; x86_64 where it is not given")
+    add("--secure-boot", action="store_true", help="Secure Boot is on")
+    add("--key-enrolled", action="store_true", help="the key that DKMS signs with is enrolled")
+    add("--modules", default="auto", metavar="auto|open|proprietary", help="gpu_kernel_modules")
+    add("--branch", metavar="580", help="gpu_driver_branch: a branch or a full version")
+    add("--cuda", action="append", metavar="12.4", help="gpu_cuda: a version; repeatable; the newest that fits without")
+    add("--source", default="distro", metavar="distro|nvidia", help="gpu_driver_source")
+    return parser
+
+
+def _settings(words: argparse.Namespace) -> Settings:
+    data: dict[str, object] = {"gpu_kernel_modules": words.modules, "gpu_driver_source": words.source}
+    if words.branch is not None:
+        data["gpu_driver_branch"] = words.branch
+    if words.cuda:
+        data["gpu_cuda"] = words.cuda
+    return parse_settings(data)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the answer; returns the exit code. Raises SystemExit(2) for arguments that mean nothing."""
+    parser = _parser()
+    words = parser.parse_args(arguments)
+    try:
+        settings = _settings(words)
+    except SettingsError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return USAGE
+    distro, version = words.distro
+    question = Question(
+        devices=tuple(device for group in words.gpu for device in group),
+        distro=distro,
+        version=version,
+        kernel=words.kernel,
+        architecture=words.arch,
+        secure_boot=words.secure_boot,
+        key_enrolled=words.key_enrolled,
+        settings=settings,
+    )
+    answer = explain(question)
+    sys.stdout.write(f"{describe_explanation(answer)}\n")
+    return REFUSED if answer.refusals else DECIDED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
