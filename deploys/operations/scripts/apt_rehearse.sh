@@ -8,7 +8,7 @@ SCRATCH=$TRIAL/scratch
 
 unmount_all() {
     # Deepest first; the mount table is the only truth about what is still there.
-    awk -v t="$TRIAL" 'index($2, t "/") == 1 { print length($2), $2 }' /proc/mounts | sort -rn | while read -r _ target; do umount "$target" || umount -l "$target"; done
+    awk -v t="$TRIAL" 'index($2, t "/") == 1 { print length($2), $2 }' /proc/mounts | sort -rn | while read -r _ target; do umount "$target" 2>/dev/null || umount -l "$target"; done
 }
 cleanup() { unmount_all; rm -rf --one-file-system "$TRIAL"; }
 trap 'cleanup' EXIT
