@@ -29,6 +29,7 @@ for index in range(count.value):
 print(result)
 """
 
+# Without a loaded module cuInit would try to load it, seven times over; to load it is not a proof's business.
 _SCRIPT = rf"""
 if have nvidia-smi; then
   out=$(timeout -k 2 30 nvidia-smi --query-gpu=index,name,driver_version --format=csv,noheader 2>&1); code=$?
@@ -39,9 +40,16 @@ if log=$(dmesg 2>/dev/null); then
   printf '%s\n' "$log" | grep -E 'NVRM|nvidia' | tail -n 12 | tag nvrm
   printf '%s\n' "$log" | grep -E 'NVRM: Xid' | tail -n 5 | tag xid
 fi
-if have python3; then timeout -k 2 60 python3 - <<'PYTHON' 2>/dev/null | tag cuda
+loaded=
+for m in nvidia nvidia_current; do [ -d "/sys/module/$m" ] && loaded=yes; done
+if [ -z "$loaded" ]; then echo 'cuda no answer: the NVIDIA module is not loaded'
+elif have python3; then
+  answer=$(timeout -k 2 60 python3 - 2>/dev/null <<'PYTHON'
 {_CUDA.strip()}
 PYTHON
+  )
+  case $? in 124|137) answer='no answer from the CUDA driver within 60 s' ;; esac
+  [ -z "$answer" ] || printf '%s\n' "$answer" | tag cuda
 fi
 exit 0
 """
