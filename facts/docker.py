@@ -46,6 +46,7 @@ if [ "$(head -c 2 "$target" | tr -d '\0')" = '#!' ] && grep -qi podman "$target"
 timeout 10 docker --version 2>&1 | head -n 5 | tag client
 timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
 running || { echo engine-down; exit 0; }
+[ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e '--add-runtime[= ]nvidia' && echo runtime-flag
 timeout 30 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
 exit 0
 """
@@ -69,6 +70,7 @@ def parse(text: str) -> Docker:
         engine_error=error,
         impostor=impostor,
         runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
+        runtime_flag="runtime-flag" in tagged,
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
         running=_count(info.get("ContainersRunning")) if answered else None,

@@ -43,10 +43,9 @@ def runtime_registered(wanted: bool) -> Commands:
     if not wanted:
         return
     now = machine()
-    merged = daemon_json.merge(_text(now))
-    registered = daemon_json.RUNTIME in now.docker.runtimes
-    if registered or (merged is None and not now.docker.engine):
-        # Known to the running engine, be it from a flag of its unit: dockerd refuses a key that is given twice.
+    known = daemon_json.RUNTIME in now.docker.runtimes
+    merged = None if daemon_json.registered(now.docker) else daemon_json.merge(_text(now))
+    if merged is None and (known or not now.docker.engine):
         this_host().noop("the NVIDIA runtime is registered")
         return
     if merged is not None:

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from deploys.plan.software import Docker
+
 RUNTIME = "nvidia"
 RUNTIME_PATH = "/usr/bin/nvidia-container-runtime"
 
@@ -61,3 +63,19 @@ def merge(text: str | None) -> str | None:
         return json.dumps(merged, indent=4) + "\n"
     except RecursionError as error:
         raise DaemonJsonError("nested too deeply") from error
+
+
+def registered(docker: Docker) -> bool:
+    """Will dockerd know the runtime after its next start? A reload that drops the key leaves it in memory, so the file counts.
+
+    With the flag in its unit it must not be in the file too: dockerd refuses a directive that is given twice.
+    """
+    if docker.runtime_flag:
+        return True
+    file = docker.daemon_json
+    if not docker.daemon_json_exists or file is None or file.content is None:
+        return False
+    try:
+        return merge(file.content) is None
+    except DaemonJsonError:
+        return False

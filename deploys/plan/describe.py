@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
+from deploys.plan.daemon_json import registered
 from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
@@ -52,7 +53,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
             _row(
                 "daemon.json",
                 "runtime nvidia registered"
-                if "nvidia" in machine.docker.runtimes
+                if registered(machine.docker)
                 else "register the runtime nvidia; every other key stays",
             )
         )

@@ -122,7 +122,7 @@ class Docker(Record):
 
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
-    `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
+    `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
     client: str | None = None
@@ -134,6 +134,7 @@ class Docker(Record):
     cgroup_driver: str | None = None
     running: int | None = None
     live_restore: bool | None = None
+    runtime_flag: bool = False
     compose: str | None = None
     compose_v1: str | None = None
     daemon_json: TextFile | None = None

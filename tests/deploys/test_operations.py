@@ -178,7 +178,9 @@ def test_record_is_stale_once_a_command_has_run(host: SimpleNamespace) -> None:
 def test_runtime_that_the_engine_knows_from_a_flag_is_not_written_too(host: SimpleNamespace) -> None:
     """dockerd refuses to start with a directive in its unit and in daemon.json."""
     machine = debian_13_converged()
-    engine = replace(machine.docker, daemon_json=None, daemon_json_exists=False, runtimes=("nvidia", "runc"))
+    engine = replace(
+        machine.docker, daemon_json=None, daemon_json_exists=False, runtimes=("nvidia", "runc"), runtime_flag=True
+    )
     assert commands(docker.runtime_registered, replace(machine, docker=engine), wanted=True) == []
     assert host.said == ["the NVIDIA runtime is registered"]
 
@@ -205,3 +207,12 @@ def test_busy_gpus_put_a_reboot_off(host: SimpleNamespace) -> None:
 def test_dpkg_is_never_cut_off_by_a_limit() -> None:
     assert "RuntimeMaxSec=60" in start_command("rehearsal", 60)
     assert "RuntimeMaxSec" not in start_command("transaction", 60, may_stop=False)
+
+
+@pytest.mark.usefixtures("host")
+def test_runtime_that_only_the_engine_remembers_is_written_again() -> None:
+    """A reload with a daemon.json that lost the key leaves the runtime in memory, until dockerd starts anew."""
+    machine = debian_13_converged()
+    lost = replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, '{"debug": true}'), runtimes=("nvidia", "runc"))
+    sent = commands(docker.runtime_registered, replace(machine, docker=lost), wanted=True)
+    assert len(sent) == 2
