@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--modules", default="auto", metavar="auto|open|proprietary", help="gpu_kernel_modules")
     add("--branch", metavar="580", help="gpu_driver_branch: a branch or a full version")
     add("--cuda", action="append", metavar="12.4", help="gpu_cuda: a version; repeatable; the newest that fits without")
-    add("--source", default="distro", metavar="distro|nvidia", help="gpu_driver_source")
+    add("--source", default="auto", metavar="auto|distro|nvidia", help="gpu_driver_source")
     return parser
 
 

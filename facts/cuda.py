@@ -41,7 +41,7 @@ def parse(text: str) -> tuple[CudaToolkit, ...] | None:
     return tuple(CudaToolkit(path, version) for path, version in sorted(found.items()))
 
 
-SUBJECT = Subject[tuple[CudaToolkit, ...] | None]("cuda", _SCRIPT, parse, None, seconds=20, limit=16_000)
+SUBJECT = Subject[tuple[CudaToolkit, ...] | None]("cuda", _SCRIPT, parse, None, seconds=60, limit=16_000)
 
 
 class CudaToolkits(SubjectFact[tuple[CudaToolkit, ...] | None]):

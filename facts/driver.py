@@ -115,7 +115,7 @@ def _runfile(tagged: Tagged, installers: list[str], versions: dict[str, str], ow
     return max(loose, key=version_key, default=None) or version_in(tagged.first("log")) or "unknown"
 
 
-SUBJECT = Subject("driver", _SCRIPT, parse, Driver(), seconds=15)
+SUBJECT = Subject("driver", _SCRIPT, parse, Driver(), seconds=60)
 
 
 class NvidiaDriver(SubjectFact[Driver]):

@@ -17,7 +17,8 @@ _SCRIPT = (
     f"for f in {' '.join(PATHS)}; do\n"
     r"""
   if [ -f "$f" ]; then
-    digest=$(sha256sum <"$f") && echo "file $f ${digest%% *} $(stat -L -c '%a %U:%G' "$f")"
+    digest=$(sha256sum <"$f") && echo "state $f ${digest%% *} $(stat -L -c '%a %U:%G' "$f")"
+    case $f in *.asc) show "$f" 20000 ;; esac
   elif [ -e "$f" ] || [ -L "$f" ]; then echo "strange $f"
   elif [ -x "${f%/*}" ] || [ ! -e "${f%/*}" ]; then echo "absent $f"
   fi
@@ -31,14 +32,15 @@ def parse(text: str) -> dict[str, FileState]:
     """Files by path; one that could not be read, or that is no file, is left out: it is unknown."""
     tagged = Tagged(text)
     found = {path: FileState(path=path, sha256="") for path in map(str.strip, tagged.all("absent")) if path in PATHS}
-    for path, digest, mode, owner in tagged.words("file", 4):
+    texts = {file.path: file.content or "" for file in tagged.files()}
+    for path, digest, mode, owner in tagged.words("state", 4):
         if path in PATHS and re.fullmatch(r"[0-9a-f]{64}", digest) and re.fullmatch(r"[0-7]{1,4}", mode):
-            found[path] = FileState(path=path, sha256=digest, mode=mode, owner=owner.strip())
+            found[path] = FileState(path, digest, mode, owner.strip(), texts.get(path, ""))
     return dict(sorted(found.items()))
 
 
 _NONE: dict[str, FileState] = {}
-SUBJECT = Subject("files", _SCRIPT, parse, _NONE, limit=16_000)
+SUBJECT = Subject("files", _SCRIPT, parse, _NONE, limit=200_000)
 
 
 class OwnedFiles(SubjectFact[dict[str, FileState]]):

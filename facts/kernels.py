@@ -22,6 +22,11 @@ for d in /lib/modules/*/; do
   for f in "$d/vmlinuz" /boot/*/"$r"/linux /efi/*/"$r"/linux; do [ -e "$f" ] && echo "image $r"; done
 done
 for f in /boot/vmlinuz-[0-9]*; do [ -e "$f" ] && echo "image ${f#/boot/vmlinuz-}"; done
+for f in /boot/config-[0-9]*; do
+  [ -r "$f" ] && grep -m 1 '^CONFIG_CC_VERSION_TEXT=' "$f" | cut -c 1-300 | tag "compiler ${f#/boot/config-}"
+done
+[ -r /proc/version ] && cut -c 1-400 /proc/version | tag "compiler $(uname -r)"
+if have gcc; then echo "gcc $(timeout 10 gcc -dumpfullversion)"; else echo 'gcc none'; fi
 [ -d /lib/modules ] || exit 0
 find /lib/modules/ -type f \( -name 'nvidia*.ko' -o -name 'nvidia*.ko.xz' -o -name 'nvidia*.ko.zst' -o \
   -name 'nvidia*.ko.gz' \) | sort | head -n 200 | while read -r f; do
@@ -46,7 +51,7 @@ def parse(text: str) -> Kernels:
     """Running and installed kernels, oldest first. `image` is None where /boot cannot be read."""
     tagged = Tagged(text)
     images, headers = _releases(tagged, "image"), _releases(tagged, "headers")
-    modules = _modules(tagged)
+    modules, compilers = _modules(tagged), _compilers(tagged)
     no_image = False if "boot-readable" in tagged else None
     installed = [
         Kernel(
@@ -54,10 +59,27 @@ def parse(text: str) -> Kernels:
             image=True if release in images else no_image,
             headers=release in headers,
             nvidia_modules=tuple(modules.get(release, ())),
+            compiler=compilers.get(release),
         )
         for release in sorted(images | _releases(tagged, "modules"), key=version_key)
     ]
-    return Kernels(running=tagged.first("running"), installed=tuple(installed))
+    gcc = tagged.first("gcc")
+    return Kernels(
+        running=tagged.first("running"),
+        installed=tuple(installed),
+        gcc="" if gcc == "none" else version_in(gcc),
+    )
+
+
+def _compilers(tagged: Tagged) -> dict[str, str]:
+    """Release -> what built it, "gcc 12.2.0" or "clang 18.1.8"; the kernel's configuration counts before /proc/version."""
+    found: dict[str, str] = {}
+    for release, text in tagged.words("compiler", 2):
+        match = re.search(r"(gcc|clang).*", re.split(r", (?:GNU ld|LLD)", text)[0])
+        versions = re.findall(r"\d+\.\d+(?:\.\d+)?", match[0], flags=re.ASCII) if match else []
+        if match and versions:
+            found.setdefault(release, f"{match[1]} {versions[0 if match[1] == 'clang' else -1]}")
+    return found
 
 
 def _releases(tagged: Tagged, tag: str) -> set[str]:
@@ -79,7 +101,7 @@ def _modules(tagged: Tagged) -> dict[str, list[KernelModule]]:
     return found
 
 
-SUBJECT = Subject("kernels", _SCRIPT, parse, Kernels(), seconds=20)
+SUBJECT = Subject("kernels", _SCRIPT, parse, Kernels(), seconds=60)
 
 
 class InstalledKernels(SubjectFact[Kernels]):

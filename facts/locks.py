@@ -25,6 +25,12 @@ for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock 
   pids="$pids $(printf '%s\n' "$held" | grep -v -e '->' | awk '{ print $5 }')"
 done
 [ -e /var/lib/pacman/db.lck ] && echo 'exists /var/lib/pacman/db.lck'
+# zypper and dnf note the process that works in a file of theirs.
+for f in /run/zypp.pid /var/lib/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pid /var/lib/dnf/download_lock.pid /var/cache/dnf/metadata_lock.pid; do
+  [ -r "$f" ] && read -r p <"$f" && [ -n "$p" ] && [ -d "/proc/$p" ] || continue
+  echo "held $p $f"
+  pids="$pids $p"
+done
 for p in $pids; do
   [ -r "/proc/$p/cmdline" ] && echo "process $p $(tr '\0' '\n' <"/proc/$p/cmdline" | head -n 4 | tr '\n' ' ' | cut -c 1-200)"
 done
@@ -53,6 +59,10 @@ def parse(text: str) -> tuple[Lock, ...]:
     ]
     found = {lock: None for rest in tagged.all("lock") for lock in _held(rest, files, commands)}
     found.update({Lock(path=path): None for path in tagged.all("exists") if path.startswith("/")})
+    for word, path in tagged.words("held", 2):
+        pid = integer(word)
+        if pid is not None and _MANAGERS.search(commands.get(pid) or ""):
+            found[Lock(path=path.strip(), pid=pid, command=commands.get(pid))] = None
     return tuple(sorted(found, key=lambda lock: (lock.path, lock.pid or 0)))
 
 

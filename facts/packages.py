@@ -26,8 +26,11 @@ manager() {
   if [ -e /var/lib/dpkg/info/base-files.list ] && have dpkg-query; then echo apt
   elif [ -d /var/lib/pacman/local ] && have pacman; then echo pacman
   elif have rpm; then
-    for m in zypper dnf yum; do have "$m" && { echo "$m"; return; }; done
-    echo rpm
+    if have zypper; then echo zypper
+    elif have dnf5; then echo dnf5
+    elif have dnf || have yum; then echo dnf4
+    else echo rpm
+    fi
   fi
 }
 """
@@ -52,10 +55,19 @@ case $m in
     echo "audited $?"
     for f in /var/lib/dpkg/updates/*; do [ -e "$f" ] && echo "update $f"; done ;;
   pacman)
-    pacman -Q | grep -E "$names" | sed 's/^\([^ ]*\) \(.*\)/package\tii \t\1\t\2\t/' ;;
+    pacman -Q | awk -v names="$names" '$1 ~ names { print "package\tii \t" $1 "\t" $2 "\t" } END { print "listed " NR }'
+    for d in /var/lib/pacman/local/*/; do [ -e "$d" ] && [ ! -s "$d/desc" ] && echo "update $d"; done
+    awk -F= '/^[[:space:]]*IgnorePkg[[:space:]]*=/ { n = split($2, a, " "); for (i = 1; i <= n; i++) print "hold " a[i] }' /etc/pacman.conf
+    echo audited ;;
   *)
     rpm -qa --qf 'package\tii \t%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\n' |
-      awk -F '\t' -v names="$names" '$3 ~ names' ;;
+      awk -F '\t' -v names="$names" '$3 ~ names { print } END { print "listed " NR }'
+    for f in /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list; do
+      [ -r "$f" ] && grep -v '^[[:space:]]*\(#\|$\)' "$f" | tag hold
+    done
+    [ -r /etc/dnf/versionlock.toml ] && sed -n 's/^[[:space:]]*name[[:space:]]*=[[:space:]]*"\(.*\)".*/\1/p' /etc/dnf/versionlock.toml | tag hold
+    [ -r /etc/zypp/locks ] && sed -n 's/^solvable_name:[[:space:]]*//p' /etc/zypp/locks | tag hold
+    echo audited ;;
 esac
 exit 0
 """
@@ -65,14 +77,14 @@ _STATUS = re.compile(r"[uihrp][ncHUFWti][ R]?")
 
 
 def parse(text: str) -> Packages:
-    """Manager, packages and health. `healthy` is None where health is not judged (rpm, pacman) or could not be."""
+    """Manager, packages and health. `healthy` is None where it could not be judged; `holds` are as the manager notes them."""
     tagged = Tagged(text)
     manager = tagged.first("manager")
     problems = _problems(tagged)
     listed = tagged.first("listed") not in (None, "0") and "audited" in tagged
     return Packages(
         manager=manager,
-        healthy=False if problems else (True if manager == "apt" and listed else None),
+        healthy=False if problems else (True if listed else None),
         problems=problems,
         installed=_installed(text),
         holds=tuple(sorted(set(filter(None, map(str.strip, tagged.all("hold")))))),
@@ -82,7 +94,7 @@ def parse(text: str) -> Packages:
 def _problems(tagged: Tagged) -> tuple[str, ...]:
     """In the order found: unfinished packages, interrupted updates, what the audit says."""
     unfinished = [f"{name} {version} is in state {status}" for status, name, version in tagged.words("unfinished", 3)]
-    updates = [f"dpkg was interrupted: {path}" for path in tagged.all("update") if path.startswith("/")]
+    updates = [f"an interrupted transaction left {path}" for path in tagged.all("update") if path.startswith("/")]
     audit = [line.strip() for line in tagged.all("audit") if line.strip() and not line.startswith("dpkg: warning")]
     return (*unfinished, *updates, *audit)
 
@@ -100,7 +112,7 @@ def _installed(text: str) -> dict[str, Package]:
     return dict(sorted(found.items()))
 
 
-SUBJECT = Subject("packages", _SCRIPT, parse, Packages(), seconds=20, limit=400_000)
+SUBJECT = Subject("packages", _SCRIPT, parse, Packages(), seconds=60, limit=400_000)
 
 
 class PackageDatabase(SubjectFact[Packages]):

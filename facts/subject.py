@@ -31,7 +31,7 @@ class Subject(Generic[T_co]):
     script: str
     parse: Callable[[str], T_co]
     unknown: T_co
-    seconds: int = 10
+    seconds: int = 30
     limit: int = 64_000
 
 

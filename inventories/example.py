@@ -10,25 +10,29 @@ _settings: dict[str, Any] = {
     # What becomes of the host: "full" (driver, CUDA, Docker, container runtime), "containers" (the same without CUDA;
     # images bring their own) or "raw" (driver and CUDA, no Docker).
     "gpu_profile": "full",
-    # Where the driver and CUDA come from: "distro" (the distribution's archive) or "nvidia" (NVIDIA's repository).
-    "gpu_driver_source": "distro",
+    # Where the driver and CUDA come from: "nvidia" (NVIDIA's repository), "distro" (the distribution's archive), or "auto":
+    # what the table of supported releases in the README names.
+    "gpu_driver_source": "auto",
     # A driver branch ("580") or a full version ("580.159.03"), always in quotes; None takes what the source offers.
     "gpu_driver_branch": None,
     # "auto": proprietary wherever every GPU allows it, open where one demands it. Or "proprietary", or "open".
     "gpu_kernel_modules": "auto",
     # "auto": the newest CUDA toolkit that fits; a version ("12.4") or a list of them; None: no toolkit.
     "gpu_cuda": "auto",
-    # Where Docker comes from: "distro" or "docker" (Docker's repository).
-    "gpu_docker_source": "distro",
+    # Where Docker comes from: "docker" (Docker's repository), "distro", or "auto" as above.
+    "gpu_docker_source": "auto",
     # How containers get GPUs: "nvidia" (NVIDIA's repository), "aur" (Arch user repository), None (leave Docker alone).
     "gpu_container_runtime": "nvidia",
     # Refuse the host when it does not have exactly so many GPUs; None does not count them.
     "gpu_expected_gpus": None,
     # Names of checks whose refusal is accepted on this host, as the refusal prints them.
     "gpu_accept": [],
-    # Mirrors by the name of the repository, "nvidia-container-toolkit": a base URL or, where the mirror signs anew, a
+    # Mirrors by the name of the repository ("cuda", "docker", "nvidia-container-toolkit"): a base URL or, where the mirror signs anew, a
     # mapping with "url", "key" (a file on this machine) and, if you like, the key's "fingerprint".
     "gpu_mirrors": {},
+    # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
+    # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.
+    "gpu_proxy": None,
     # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
     "gpu_reboot": "when-needed",
     # Seconds that a host may take to come back.

@@ -16,6 +16,7 @@ if str(_HERE.parent) not in sys.path:
 
 from facts.sections import replace_section  # noqa: E402
 from facts.subject import PROBE  # noqa: E402
+from inventories import releases as _releases  # noqa: E402
 
 
 def _recording(name: str, **answers: str) -> str:
@@ -83,6 +84,9 @@ bare = [
 converged = [
     _host("converged-a100", _recording(_CONVERGED)),
 ]
+
+# A bare host of every supported release.
+releases = [_host(_release.name, _releases.recording(_release)) for _release in _releases.RELEASES]
 
 broken = [
     _host("no-gpu", _recording(_BARE, pci="looked\n")),

@@ -63,3 +63,44 @@ FLOORS: tuple[Floor, ...] = (
 def find_floor(component: str, branch: str = "") -> Floor | None:
     """The row of a component (and branch), or None."""
     return next((f for f in FLOORS if f.component == component and f.branch == branch), None)
+
+
+@dataclass(frozen=True)
+class BadRange:
+    """Versions of a container part that are known to go wrong: from `first` until `fixed` (None: no fix is known).
+
+    With `other`, only beside a version of that component below `other_below`.
+    """
+
+    component: str
+    first: str
+    fixed: str | None
+    why: str
+    fix: str
+    source: Source
+    other: str = ""
+    other_below: str = ""
+
+
+KNOWN_BAD: tuple[BadRange, ...] = (
+    BadRange(
+        "container-toolkit",
+        "1.18.0",
+        "1.18.1",
+        "it writes containerd's configuration to a folder that containerd does not read",
+        "upgrade it to 1.19.1 or newer",
+        Source("github NVIDIA/nvidia-container-toolkit issue 1404, pull request 1407", "2026-11-25"),
+    ),
+    BadRange(
+        "container-toolkit",
+        "1.19.0",
+        None,
+        "its CDI specifications have version 0.7.0, which Docker reads from 26.1 on; --gpus and the runtime work",
+        "upgrade Docker to 26.1 or newer where containers ask for CDI devices (--device nvidia.com/gpu=...)",
+        Source(
+            "github NVIDIA/nvidia-container-toolkit issue 1860, NVIDIA/cloud-native-docs pull request 419", "2026-11-25"
+        ),
+        "docker",
+        "26.1",
+    ),
+)

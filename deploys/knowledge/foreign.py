@@ -15,4 +15,7 @@ FOREIGN_DRIVER_PACKAGES = frozenset(
 )
 
 # Parts of a repository line that mark NVIDIA's own repositories.
-FOREIGN_ORIGINS = ("/compute/cuda/repos/",)
+FOREIGN_ORIGINS = ("/compute/cuda/repos/", "gpu-host-cuda")
+
+# Driver packages of third parties (RPM Fusion, ELRepo), which go with no other source.
+FOREIGN_ANYWHERE = frozenset({"akmod-nvidia", "xorg-x11-drv-nvidia", "xorg-x11-drv-nvidia-cuda", "kmod-nvidia"})

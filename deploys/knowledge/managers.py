@@ -1,13 +1,18 @@
-"""Words of each package manager, for the fixes that findings name."""
+"""Package managers: the words that findings name, and which packages a transaction of ours may remove or must not touch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Manager:
-    """Commands that a person types; `{packages}` is filled in."""
+    """Commands that a person types; `{packages}` is filled in.
+
+    `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
+    packages that keep the host reachable and bootable, which no transaction of ours changes. `sources_as` is how a repository is
+    written down ("deb822" | "repo" | "zypp", "" not at all); `aur`: the Arch User Repository builds packages for it.
+    """
 
     name: str
     repair: str
@@ -17,7 +22,20 @@ class Manager:
     remove: str
     old_kernels: str
     sources: str
+    may_remove: str
+    must_stay: str
+    sources_as: str = ""
+    aur: bool = False
 
+
+# Packages of other driver series, and parts of a driver set; never the container toolkit.
+_SERIES = r"(legacy|tesla)-"
+_DEB_DRIVER = (
+    r"^(nvidia-(driver|dkms|kernel|headless|compute|utils|firmware|open|persistenced|modprobe|settings|fabricmanager|imex|smi)($|-)"
+    r"|nvidia-alternative$|libnvidia-(compute|cfg1|common|decode|encode|extra|fbc1|gl|gpucomp|nscq|ptxjitcompiler1|nvvm4|ml1)($|-)"
+    rf"|nvidia-{_SERIES}|libnvidia-{_SERIES}|libcuda1$|cuda-drivers|firmware-nvidia-|nvidia-(open-)?kernel-)"
+)
+_STAY = "openssh-server|systemd$|systemd-boot|dracut$|sudo$"
 
 APT = Manager(
     name="apt",
@@ -28,9 +46,65 @@ APT = Manager(
     remove="apt-get purge {packages}",
     old_kernels="apt-get autoremove --purge",
     sources="/etc/apt/sources.list",
+    may_remove=_DEB_DRIVER,
+    must_stay=(
+        rf"^({_STAY}|linux-image-|systemd-sysv|udev$|dbus$|ifupdown|netplan|network-manager|dhcpcd|isc-dhcp-client|cloud-init"
+        r"|grub-|shim-|initramfs-tools$)"
+    ),
+    sources_as="deb822",
 )
 
-MANAGERS: dict[str, Manager] = {"apt": APT}
+_RPM_DRIVER = (
+    r"^(nvidia-(driver|kmod|open|persistenced|modprobe|settings|fabricmanager|imex|compute|gl|video|common|libXNVCtrl|xconfig)($|-)"
+    r"|libnvidia-(ml|cfg|fbc|gpucomp|nscq)|kmod-nvidia|dkms-nvidia|cuda-drivers|(x11-)?nvidia-(gl|video|compute)-G|xorg-x11-nvidia)"
+)
+_RPM_STAY = (
+    r"|kernel([0-9.]+)?(-uek|-64k|-rt)?(-core|-modules(-core)?|-default|-longterm)?$|systemd-udev$|udev$|NetworkManager|wicked|dbus(-broker|-1)?$"
+    r"|grub2|shim|grubby$|cloud-init|rpm$|dnf5?$|zypper$|libzypp$|glibc$"
+)
+
+DNF = Manager(
+    name="dnf4",
+    repair="dnf check; rpm --rebuilddb; dnf distro-sync",
+    refresh="dnf makecache --refresh",
+    clean="dnf clean packages",
+    install="dnf install {packages}",
+    remove="dnf remove {packages}",
+    old_kernels="dnf remove --oldinstallonly",
+    sources="/etc/yum.repos.d",
+    may_remove=_RPM_DRIVER,
+    must_stay=rf"^({_STAY}{_RPM_STAY})",
+    sources_as="repo",
+)
+DNF5 = replace(DNF, name="dnf5")
+ZYPPER = Manager(
+    name="zypper",
+    repair="rpm --rebuilddb; zypper verify",
+    refresh="zypper refresh",
+    clean="zypper clean",
+    install="zypper install {packages}",
+    remove="zypper remove {packages}",
+    old_kernels="zypper purge-kernels",
+    sources="/etc/zypp/repos.d",
+    may_remove=_RPM_DRIVER,
+    must_stay=rf"^({_STAY}{_RPM_STAY})",
+    sources_as="zypp",
+)
+PACMAN = Manager(
+    name="pacman",
+    repair="rm /var/lib/pacman/db.lck (where no pacman runs); pacman -Dk",
+    refresh="pacman -Syu",
+    clean="pacman -Sc",
+    install="pacman -S {packages}",
+    remove="pacman -Rs {packages}",
+    old_kernels="pacman -Rs the kernels that are not used",
+    sources="/etc/pacman.conf",
+    may_remove=r"^(nvidia(-[0-9]+xx)?(-open|-lts)?(-dkms|-utils|-settings)?$|opencl-nvidia|lib32-nvidia-utils)",
+    must_stay=rf"^({_STAY}|linux(-lts|-zen|-hardened)?$|networkmanager|dhcpcd|iwd|openssh$|mkinitcpio$|grub$|pacman$|glibc$|dbus)",
+    aur=True,
+)
+
+MANAGERS: dict[str, Manager] = {m.name: m for m in (APT, DNF, DNF5, ZYPPER, PACMAN)}
 
 
 def manager(name: str | None) -> Manager:

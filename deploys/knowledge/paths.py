@@ -9,17 +9,37 @@ LOAD_TRIED = f"{RUN_DIR}/load-tried"
 NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"
 CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
-TOOLKIT_KEY = "/etc/apt/keyrings/gpu-host-nvidia-container-toolkit.asc"
-TOOLKIT_SOURCE = "/etc/apt/sources.list.d/gpu-host-nvidia-container-toolkit.sources"
+# The proxy of dockerd. The values are in a file of their own: what stands in a unit can be read by every user of the host.
+DOCKER_PROXY_UNIT = "/etc/systemd/system/docker.service.d/gpu-host-proxy.conf"
+DOCKER_PROXY_VALUES = "/etc/gpu-host/docker-proxy.env"
 DAEMON_JSON = "/etc/docker/daemon.json"
+
+# Vendors' repositories, and where each package manager looks for keys and sources.
+REPOSITORIES = ("cuda", "docker", "nvidia-container-toolkit")
+_FOLDERS = {
+    "apt": ("/etc/apt/keyrings", "/etc/apt/sources.list.d", "sources"),
+    "dnf4": ("/etc/pki/rpm-gpg", "/etc/yum.repos.d", "repo"),
+    "dnf5": ("/etc/pki/rpm-gpg", "/etc/yum.repos.d", "repo"),
+    "zypper": ("/etc/pki/rpm-gpg", "/etc/zypp/repos.d", "repo"),
+}
+
+
+def repository_files(manager: str, name: str) -> tuple[str, str]:
+    """(key file, source file) of a vendor's repository on hosts with that package manager."""
+    keys, sources, ending = _FOLDERS[manager]
+    return f"{keys}/gpu-host-{name}.asc", f"{sources}/gpu-host-{name}.{ending}"
+
+
+REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITORIES for f in repository_files(m, name)))
 
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
     NOUVEAU_BLOCK,
     CUDA_PROFILE,
     CUDA_LOADER,
-    TOOLKIT_KEY,
-    TOOLKIT_SOURCE,
+    DOCKER_PROXY_UNIT,
+    DOCKER_PROXY_VALUES,
+    *REPOSITORY_FILES,
 )
 
 # Units whose state decides something.

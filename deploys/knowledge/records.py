@@ -16,21 +16,51 @@ class Source:
 
 @dataclass(frozen=True)
 class DriverOffer:
-    """A driver that a distribution's own archive carries.
+    """The one driver that a distribution's own archive carries.
 
     `kernel_modules` maps a flavour ("proprietary" | "open") to its DKMS packages, `versions` to the upstream version
-    that the flavour's packages have, `dkms` to the name under which DKMS knows it. `user_space` is the compute-only
-    set; its upstream version is `user_space_version`.
+    that the flavour's packages have. `user_space` is the compute-only set; its upstream version is `user_space_version`.
+    `libraries`: packages of it that must have the module's version; the first stands for all of them.
     """
 
     branch: str
     user_space_version: str
     user_space: tuple[str, ...]
+    libraries: tuple[str, ...]
     kernel_modules: Mapping[str, tuple[str, ...]]
     versions: Mapping[str, str]
-    dkms: Mapping[str, str]
     why: str
     source: Source
+
+
+@dataclass(frozen=True)
+class DriverLayout:
+    """How a source that carries several branches names their packages.
+
+    Names are templates with `{branch}` and `{kernel}` (the flavour of the running kernel: "generic", "default"); `first` and
+    `last` (None: no end) are the branches that are named like this. `origin` is the source: "nvidia" | "distro".
+    `kernel_modules` maps a flavour to its packages, the one that carries the module first; a flavour that is missing has none.
+    `versioned`: the names do not carry the branch, so its version is asked for. `pin` (template, "" none) is a package that
+    steers the choice and is installed before. `streams` maps a flavour to the dnf module stream. `prebuilt`: the module
+    comes compiled, so nothing is built on the host.
+    """
+
+    origin: str
+    first: int
+    last: int | None
+    kernel_modules: Mapping[str, tuple[str, ...]]
+    user_space: tuple[str, ...]
+    libraries: tuple[str, ...]
+    why: str
+    source: Source
+    versioned: bool = False
+    pin: str = ""
+    streams: Mapping[str, str] = field(default_factory=dict)
+    prebuilt: bool = False
+
+    def has(self, branch: int) -> bool:
+        """Is the branch named like this?"""
+        return self.first <= branch and (self.last is None or branch <= self.last)
 
 
 @dataclass(frozen=True)
@@ -45,7 +75,11 @@ class PackageOffer:
 
 @dataclass(frozen=True)
 class Repository:
-    """A vendor's repository. `url` may be replaced by a mirror; `key` is a file in `knowledge/keys`."""
+    """A vendor's repository. `url` may be replaced by a mirror; `key` is a file in `knowledge/keys`.
+
+    `key` "" means that the key is not shipped: it is fetched where its `fingerprint` is known, else the operator brings it. `kind`: "deb" (with `suite` and
+    `components`) or "rpm". `key_path`: where below its URL the vendor publishes the key. `signed_index` and `signed_packages`: what the vendor signs in an rpm repository.
+    """
 
     name: str
     url: str
@@ -57,15 +91,27 @@ class Repository:
     packages: tuple[str, ...]
     why: str
     source: Source
+    kind: str = "deb"
+    signed_index: bool = True
+    signed_packages: bool = True
+    key_path: str = ""
 
 
 @dataclass(frozen=True)
 class Distro:
     """One release of one distribution: everything that differs from host to host by distribution.
 
+    `version` is VERSION_ID of os-release; with `by_major` its part before the dot ("9" serves 9.5), "" for a rolling release.
     `archive_keys` is how the file names of the archive's own keyrings begin.
-    `headers` is a template with `{release}`; `header_metas` maps a kernel release's suffix to the package that
-    follows that flavour's newest kernel. `compose` is None where the release has no Compose v2, with `no_compose` saying so.
+    `headers` maps what a kernel's release holds ("" any other) to the package (template with `{release}`) that has its headers;
+    `header_metas` maps it to the package that follows that flavour's newest kernel. `kernel_flavours` does so for `{kernel}`.
+    `prepare` are packages that bring further repositories, `enable` ids of repositories that the host has and leaves disabled.
+    `driver` is the archive's own driver, `layouts` are the sources with several branches. `vendor_cuda` is the template
+    (`{major}`, `{minor}`) of NVIDIA's toolkit packages, `oldest_cuda` the oldest in its repository for this release.
+    `compose` is None where the release has no Compose v2, with `no_compose` saying so; `runtime` is the distribution's own
+    container toolkit. `default_driver` and `default_docker`
+    say which source is used where nobody asks for one. `ends`: ISO date of the end of regular support, `extended` of paid
+    or volunteers' support ("" none known).
     """
 
     id: str
@@ -73,19 +119,50 @@ class Distro:
     name: str
     codename: str
     manager: str
-    components: tuple[str, ...]
-    archive_keys: str
-    headers: str
+    headers: Mapping[str, str]
     header_metas: Mapping[str, str]
     build_packages: tuple[str, ...]
-    driver: DriverOffer
-    cuda: PackageOffer
-    docker: PackageOffer
-    compose: PackageOffer | None
+    driver: DriverOffer | None = None
+    cuda: PackageOffer | None = None
+    docker: PackageOffer | None = None
+    compose: PackageOffer | None = None
     no_compose: str = ""
+    runtime: PackageOffer | None = None
+    layouts: tuple[DriverLayout, ...] = ()
+    vendor_cuda: str = ""
+    oldest_cuda: str = ""
     repositories: Mapping[str, Repository] = field(default_factory=dict)
+    default_driver: str = "nvidia"
+    default_docker: str = "docker"
+    components: tuple[str, ...] = ()
+    archive_keys: str = ""
+    kernel_flavours: Mapping[str, str] = field(default_factory=dict)
+    prepare: tuple[str, ...] = ()
+    enable: tuple[str, ...] = ()
+    by_major: bool = False
+    ends: str = ""
+    extended: str = ""
     support: str = ""
+    proven: str = "recorded"
 
     @property
     def label(self) -> str:
-        return f"{self.name} {self.version} ({self.codename})"
+        return " ".join(filter(None, (self.name, self.version, f"({self.codename})" if self.codename else "")))
+
+    def repository(self, name: str) -> Repository | None:
+        """The vendor's repository of that name for this release, or None."""
+        return self.repositories.get(name)
+
+    def headers_of(self, release: str) -> str:
+        """The package with the headers of a kernel ("" unknown)."""
+        return by_kernel(self.headers, release).format(release=release)
+
+    def kernel_flavour(self, release: str) -> str:
+        """The flavour of a kernel in the words of this distribution's packages ("" unknown)."""
+        return by_kernel(self.kernel_flavours, release)
+
+
+def by_kernel(rows: Mapping[str, str], release: str) -> str:
+    """The value of the longest key that a kernel's release holds, else that of ""; "" where there is none."""
+    hits = sorted((key for key in rows if key and key in release), key=len, reverse=True)
+    return rows.get(hits[0] if hits else "", "")

@@ -10,7 +10,9 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
 from deploys.plan.files import KEEP, FileChange, digest
+from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import this_host
+from deploys.support.fetch import with_keys
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
 
@@ -42,12 +44,14 @@ def write(change: FileChange) -> StringCommand:
 @operation()
 @guarded
 @changing
-def owned(files: Sequence[FileChange]) -> Commands:
+def owned(files: Sequence[FileChange], proxy: Proxy | None = None) -> Commands:
     """Files of ours exist with exactly this content.
 
     + files: whole files, each with path, content and mode
+    + proxy: the way to keys that are fetched
     """
     known = machine().files
+    files = with_keys(files, proxy)
     for change in files:
         state = known.get(change.path)
         if state is not None and state.sha256 == digest(change.content) and state.mode == change.mode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any
 
 from pyinfra.api.operation import operation
@@ -22,17 +22,35 @@ def unblocked(now: Machine) -> tuple[str, ...]:
     return tuple(k.release for k in now.kernels.installed if k.initramfs and k.initramfs.blocked is not True)
 
 
-def rebuild_script(releases: tuple[str, ...]) -> str:
-    """Rebuild each image, then list it: the block must be inside (the image of a stale block is no success)."""
-    unproven = "{{ echo 'the new boot image of {} does not carry the block of nouveau'; exit 1; }}"
-    lines = ["export LC_ALL=C", "set -u"]
-    for release in releases:
-        name = shlex.quote(release)
-        lines += [
-            f"update-initramfs -u -k {name} || exit 1",
-            f"lsinitramfs /boot/initrd.img-{name} | grep -q 'etc/modprobe.d/gpu-host-nouveau.conf' || {unproven.format(release)}",
-        ]
-    return "\n".join(lines) + "\n"
+# Which program makes an image is told by its name: initramfs-tools, dracut and mkinitcpio each have their own.
+_BUILD = r"""
+export LC_ALL=C
+set -u
+build() { # RELEASE IMAGE
+    case $2 in
+    /boot/initrd.img-*) update-initramfs -u -k "$1" ;;
+    */initramfs-"$1".img | */initrd-"$1") dracut --force "$2" "$1" ;;
+    *) echo "it is not known what makes the boot image $2" >&2; return 1 ;;
+    esac
+}
+names() {
+    case $1 in
+    /boot/initrd.img-*) lsinitramfs "$1" ;;
+    *) lsinitrd "$1" ;;
+    esac
+}
+renew() {
+    build "$1" "$2" || exit 1
+    names "$2" | grep -q 'etc/modprobe.d/gpu-host-nouveau.conf' && return 0
+    echo "the new boot image of $1 does not carry the block of nouveau"; exit 1
+}
+"""
+
+
+def rebuild_script(images: Mapping[str, str]) -> str:
+    """Rebuild each image (release -> path), then list it: the block must be inside (the image of a stale block is no success)."""
+    calls = [f"renew {shlex.quote(release)} {shlex.quote(path)}" for release, path in images.items()]
+    return "\n".join([_BUILD, *calls]) + "\n"
 
 
 @operation()
@@ -43,8 +61,9 @@ def nouveau_blocked(limit: int) -> Commands:
 
     + limit: seconds for all images together
     """
-    releases = unblocked(machine())
-    if releases:
-        yield from logged_unit("initramfs", rebuild_script(releases), limit)
+    now = machine()
+    images = {k.release: k.initramfs.path for k in now.kernels.installed if k.initramfs and k.release in unblocked(now)}
+    if images:
+        yield from logged_unit("initramfs", rebuild_script(images), limit)
     else:
         this_host().noop("every boot image carries the block")

@@ -10,11 +10,13 @@ from typing import Any
 
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import STATE_DIR, TOOLKIT_KEY, TOOLKIT_SOURCE
+from deploys.knowledge.managers import manager
+from deploys.knowledge.paths import REPOSITORY_FILES, STATE_DIR
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.support.context import this_host
+from deploys.support.fetch import with_keys
 from deploys.support.guard import guarded
 from deploys.support.logged import logged_unit
 from deploys.support.world import changing, machine
@@ -24,47 +26,64 @@ Commands = Generator[Any, None, None]
 SCRIPTS = Path(__file__).parent / "scripts"
 LOCK_WAIT = 600
 
-# Packages of another driver series that a transaction may replace, and those that it must leave alone.
-_SERIES = r"(legacy|tesla)-"
-MAY_REMOVE = rf"^(nvidia-{_SERIES}|libnvidia-{_SERIES}|nvidia-(open-)?kernel-|nvidia-alternative$|libcuda1$|libnvidia-ml1$|firmware-nvidia-)"
-MUST_STAY = (
-    r"^(linux-image-|openssh-server|systemd$|systemd-sysv|systemd-boot|udev$|dbus$|ifupdown|netplan|network-manager"
-    r"|dhcpcd|isc-dhcp-client|cloud-init|grub-|shim-|initramfs-tools$)"
-)
-
-
-class UnknownManagerError(Exception):
-    """The plan names a package manager that has no scripts here."""
+# The scripts of each package manager; dnf4 and dnf5 share one.
+FAMILY = {"apt": "apt", "dnf4": "dnf", "dnf5": "dnf", "zypper": "zypper", "pacman": "pacman"}
 
 
 def missing(plan: Plan, now: Machine) -> tuple[str, ...]:
-    """Wanted packages that are not fully installed at this moment."""
-    return tuple(p for p in plan.packages.wanted if now.packages.version(p) is None)
+    """Wanted packages that are not installed at this moment, or not in the version that is asked for."""
+    return plan.packages.lacking(now.packages)
 
 
 def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()) -> str:
-    """The text of a script of the plan's package manager with its variables in front."""
-    if plan.distro.manager != "apt":
-        raise UnknownManagerError(f"no scripts for package manager {plan.distro.manager!r}")
+    """The text of a script ("rehearse" | "install") for the plan's package manager, with its variables in front."""
+    wanted, words = plan.packages, manager(plan.distro.manager)
     packages = missing(plan, now)
-    modules = [p for p in plan.distro.driver.kernel_modules.get(plan.driver.flavour, ()) if p in packages]
     build = next(c.packages for c in plan.capabilities if c.name == "headers")
+    modules = [p for p in wanted.modules if p in packages]
+
+    def specs(names: Sequence[str]) -> str:
+        return " ".join(s for n in names for s in spec(words.name, n, wanted.versions.get(n, "")))
+
     variables = {
-        "PACKAGES": " ".join(packages),
-        "MODULES": " ".join(modules),
-        "LIBRARIES": "libcuda1 nvidia-smi",
-        "BUILD": " ".join(build),
-        "DKMS": plan.driver.dkms,
+        "PACKAGES": specs(packages),
+        "MODULES": specs(modules),
+        "SAME_VERSION": " ".join(wanted.same_version) if modules else "",
+        "BUILD": specs(build) if modules else "",
+        "PINS": " ".join(wanted.pins),
+        "STREAM": wanted.stream,
+        "ENABLE": " ".join(wanted.enable),
+        "HOLDS": " ".join(wanted.holds),
+        "MANAGER": words.name,
         "KERNELS": " ".join(now.kernels.served),
         "STATE_DIR": STATE_DIR,
-        "MAY_REMOVE": MAY_REMOVE,
-        "MUST_STAY": MUST_STAY,
+        "MAY_REMOVE": words.may_remove,
+        "MUST_STAY": words.must_stay,
         "LOCK_WAIT": str(LOCK_WAIT),
     }
     head = "\n".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
-    return "\n".join(
-        [head, (SCRIPTS / "apt_common.sh").read_text(), _write_files(files), (SCRIPTS / f"{name}.sh").read_text()]
-    )
+    # The script travels on standard input and lies in a folder for root only: no process list shows a login.
+    way_out = (plan.proxy.variables() if plan.proxy else {}).items()
+    head += "".join(f"\nexport {key}={shlex.quote(value)}" for key, value in way_out)
+    parts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", FAMILY[words.name], name)]
+    return "\n".join([head, *parts[:2], _write_files(files), parts[2]])
+
+
+def spec(manager_name: str, name: str, version: str) -> tuple[str, ...]:
+    """A package as its manager is asked for it; `version` is a branch ("580"), a full version or "" (any).
+
+    pacman offers one version only; whether it is the right one is judged before.
+    """
+    if not version or manager_name == "pacman":
+        return (name,)
+    full = "." in version
+    if manager_name == "apt":
+        return (f"{name}={version}{'-' if full else '.'}*",)
+    if manager_name == "zypper":
+        head, _, last = version.rpartition(".")
+        above = f"{head}.{int(last) + 1:0{len(last)}d}" if full else str(int(version) + 1)
+        return (f"{name}>={version}", f"{name}<{above}")
+    return (f"{name}-{version}{'-' if full else '.'}*",)
 
 
 def _write_files(files: Sequence[FileChange]) -> str:
@@ -81,7 +100,7 @@ def _write_files(files: Sequence[FileChange]) -> str:
 def unrehearsed(plan: Plan, now: Machine) -> bool:
     """Is there anything that could break the host's package manager: packages to install, sources or keys to write?"""
     digests = {path: state.sha256 for path, state in now.files.items()}
-    ours = [f for f in plan.files if f.path in (TOOLKIT_SOURCE, TOOLKIT_KEY)]
+    ours = [f for f in plan.files if f.path in REPOSITORY_FILES]
     return bool(missing(plan, now) or plan.sources or [f for f in ours if digests.get(f.path) != digest(f.content)])
 
 
@@ -96,7 +115,8 @@ def rehearsed(plan: Plan, limit: int) -> Commands:
     """
     now = machine()
     if unrehearsed(plan, now):
-        yield from logged_unit("rehearsal", script(plan, "apt_rehearse", now, (*plan.files, *plan.sources)), limit)
+        files = (*with_keys(plan.files, plan.proxy), *plan.sources)
+        yield from logged_unit("rehearsal", script(plan, "rehearse", now, files), limit)
     else:
         this_host().noop("all packages are installed")
 
@@ -112,6 +132,6 @@ def installed(plan: Plan, limit: int) -> Commands:
     """
     now = machine()
     if missing(plan, now):
-        yield from logged_unit("transaction", script(plan, "apt_install", now), limit, may_stop=False)
+        yield from logged_unit("transaction", script(plan, "install", now), limit, may_stop=False)
     else:
         this_host().noop("all packages are installed")

@@ -11,7 +11,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import LOAD_TRIED
 from deploys.plan.machine import Machine
-from deploys.plan.reboot import reboot_reasons
+from deploys.plan.reboot import reboot_reasons, working
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -41,9 +41,17 @@ def running(units: Sequence[str]) -> Commands:
             verbs.append("start")
         for verb in verbs:
             touched = True
-            yield StringCommand(f"systemctl {verb} {shlex.quote(unit)}")
+            yield StringCommand(
+                f"{_fresh(unit) if verb == 'start' and not working(now) else ''}systemctl {verb} {shlex.quote(unit)}"
+            )
     if not touched:
         this_host().noop("all services are as wanted")
+
+
+def _fresh(unit: str) -> str:
+    """Have systemd read a unit file of ours before the start. A reload can take GPUs from containers, so only where nobody uses them."""
+    stale = f"systemctl show -p NeedDaemonReload --value {shlex.quote(unit)}"
+    return f'if [ "$({stale})" = yes ]; then systemctl daemon-reload; fi; '
 
 
 def loadable(now: Machine) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
+from deploys.plan.capabilities import Capability
 from deploys.plan.daemon_json import registered
 from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
 from deploys.plan.machine import Machine
-from deploys.plan.plan import Capability, Plan
+from deploys.plan.plan import Plan
 from deploys.plan.proof import Step
 from deploys.plan.settings_values import Problem
 
@@ -48,6 +49,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines += _changes("file", [f for f in plan.files if not _present(f, machine)])
     lines += _changes("source", plan.sources)
     lines.append(_row("packages", _packages(plan)))
+    lines += _steering(plan)
     if plan.runtime:
         lines.append(
             _row(
@@ -57,6 +59,9 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
                 else "register the runtime nvidia; every other key stays",
             )
         )
+    if plan.proxy:
+        docker = "; dockerd from its next start on" if plan.docker else ""
+        lines.append(_row("proxy", f"{plan.proxy}: package managers and builds during the run{docker}"))
     lines.append(_row("services", ", ".join(s.removesuffix(".service") for s in plan.services)))
     lines.append(_row("reboot", _reboot(plan)))
     lines.append(_row("outage", plan.outage))
@@ -111,6 +116,20 @@ def _packages(plan: Plan) -> str:
         return "all present, nothing to do"
     built = " after a trial build of the kernel module" if plan.packages.modules else ""
     return f"{count} to install in one transaction{built}, about {plan.packages.download_bytes // MIB} MiB to download"
+
+
+def _steering(plan: Plan) -> list[str]:
+    """What comes before the transaction, and what it leaves held."""
+    packages, rows = plan.packages, []
+    if packages.pins and packages.missing:
+        rows.append(_row("before", f"{', '.join(packages.pins)}: a small transaction of its own"))
+    if packages.stream:
+        rows.append(_row("stream", packages.stream))
+    if packages.enable and packages.missing:
+        rows.append(_row("repositories", f"{', '.join(packages.enable)}: enabled for the transaction"))
+    if packages.holds and packages.missing:
+        rows.append(_row("held", f"{', '.join(packages.holds)}: no other upgrade moves the driver"))
+    return rows
 
 
 def _reboot(plan: Plan) -> str:

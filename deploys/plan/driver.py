@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from deploys.knowledge.branches import find_branch
 from deploys.knowledge.gpus import Generation, find_generation
 from deploys.knowledge.managers import manager
-from deploys.knowledge.records import Distro
+from deploys.knowledge.records import Distro, DriverOffer, Source
 from deploys.plan.driver_branch import branch_reason, carries, impossible_mix, known_generations
 from deploys.plan.machine import Machine
 from deploys.plan.reason import OWN, Reason
@@ -19,6 +20,8 @@ from deploys.plan.versions import below, branch_of, upstream
 class DriverChoice:
     """The driver that fits, or (`problem` not empty) why none does, with what would (`needed`, `fix`).
 
+    `origin` is the source ("nvidia" | "distro"). `packages` are all of it, `modules` those that carry the kernel module (`prebuilt`:
+    compiled already). `versions`, `same_version`, `pins`, `stream` and `holds` are as in `PackagePlan`.
     `why` is for the page that a person approves; `rules` are all rules that led here, with their sources. `warnings`
     are said and refuse nothing.
     """
@@ -26,8 +29,15 @@ class DriverChoice:
     branch: str = ""
     version: str = ""
     flavour: str = ""
-    dkms: str = ""
+    origin: str = "distro"
     packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    prebuilt: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    same_version: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    stream: str = ""
+    holds: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     problem: str = ""
     needed: str = ""
@@ -95,14 +105,27 @@ def _wrong_flavour(asked: str, names: list[str], other: str, machine: Machine) -
     )
 
 
-def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> DriverChoice:
-    """The driver of the distribution's archive, or the reason why it does not serve this host."""
+def other_flavour(choice: DriverChoice, machine: Machine, because: str, source: Source = OWN) -> DriverChoice:
+    """The other module flavour, where every GPU allows it; else the choice as it is."""
+    flavour, against = ("open", "cannot") if choice.flavour == "proprietary" else ("proprietary", "must")
+    if any(g and g.open_modules == against for g in generations(machine).values()):
+        return choice
+    why = f"{flavour} kernel modules: {because}"
+    return replace(choice, flavour=flavour, why=(why,), rules=(*choice.rules, Reason("modules", why, source)))
+
+
+def choose_from_archive(machine: Machine, settings: Settings, distro: Distro, offer: DriverOffer) -> DriverChoice:
+    """The one driver of the distribution's archive, or the reason why it does not serve this host."""
     choice = choose_flavour(machine, settings)
     if choice.problem:
         return choice
-    offer = distro.driver
+    if choice.flavour not in offer.kernel_modules and settings.kernel_modules == "auto":
+        choice = other_flavour(choice, machine, "the archive has no others")
+    if choice.flavour not in offer.kernel_modules:
+        return _no_flavour(choice, machine, distro, offer)
+    library = offer.libraries[0]
     modules = _offered_version(machine, offer.kernel_modules[choice.flavour][0], offer.versions[choice.flavour])
-    libraries = _offered_version(machine, "libcuda1", offer.user_space_version)
+    libraries = _offered_version(machine, library, offer.user_space_version)
     known = modules == offer.versions[choice.flavour]
     why = offer.why if known else "the version that this host has or its own package index offers"
     archive = Reason("branch", f"the archive of {distro.label} has {modules}: {why}", offer.source)
@@ -111,14 +134,15 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
         branch=branch_of(modules),
         version=modules,
         flavour=choice.flavour,
-        dkms=offer.dkms[choice.flavour],
         packages=(*offer.kernel_modules[choice.flavour], *offer.user_space),
+        modules=offer.kernel_modules[choice.flavour],
+        same_version=(offer.kernel_modules[choice.flavour][0], *offer.libraries),
         why=(*choice.why, f"branch {branch_of(modules)}: {why} ({distro.label})"),
         rules=(*choice.rules, archive, *((branch_reason(row),) if row else ())),
     )
     refusal = (
         _refuse_gpu(chosen, machine, distro)
-        or _refuse_mismatch(chosen, libraries, machine, distro)
+        or _refuse_mismatch(chosen, libraries, machine, (distro, offer))
         or _refuse_pin(chosen, settings, distro)
     )
     return replace(refusal, rules=chosen.rules) if refusal else chosen
@@ -130,7 +154,24 @@ def _offered_version(machine: Machine, package: str, known: str) -> str:
     return upstream(found) if found else known
 
 
-def _refuse_mismatch(choice: DriverChoice, libraries: str, machine: Machine, distro: Distro) -> DriverChoice | None:
+def _no_flavour(choice: DriverChoice, machine: Machine, distro: Distro, offer: DriverOffer) -> DriverChoice:
+    """The archive has no modules of the flavour: the GPUs are too old (or too new) for what it carries."""
+    cannot = [g for g in generations(machine).values() if g and g.open_modules == "cannot"]
+    has = ", ".join(offer.kernel_modules)
+    why = f"{', '.join(sorted({g.name for g in cannot}))} runs on no others" if cannot else "asked for"
+    return DriverChoice(
+        flavour=choice.flavour,
+        problem=f"{distro.label} has {has} kernel modules only; {choice.flavour} ones are needed: {why}",
+        needed=f"a source with {choice.flavour} kernel modules",
+        fix="use GPUs that the open modules drive, or a legacy driver where the distribution has one",
+        rules=choice.rules,
+    )
+
+
+def _refuse_mismatch(
+    choice: DriverChoice, libraries: str, machine: Machine, archive: tuple[Distro, DriverOffer]
+) -> DriverChoice | None:
+    distro = archive[0]
     if choice.version == libraries:
         return None
     older = choice.version if below(choice.version, libraries) else libraries
@@ -141,20 +182,22 @@ def _refuse_mismatch(choice: DriverChoice, libraries: str, machine: Machine, dis
             f"(as installed, else as {distro.label} offers them); a driver works only when both are the same version"
         ),
         needed=f"kernel modules and libraries of one version (the older one, {older}, lacks fixes)",
-        fix=_mismatch_fix(choice, libraries, machine, distro),
+        fix=_mismatch_fix(choice, libraries, machine, archive),
     )
 
 
-def _mismatch_fix(choice: DriverChoice, libraries: str, machine: Machine, distro: Distro) -> str:
+def _mismatch_fix(choice: DriverChoice, libraries: str, machine: Machine, archive: tuple[Distro, DriverOffer]) -> str:
     """An upgrade where the index has one version of both, the other flavour where that fits, else patience."""
-    offers = [machine.packages.candidates.get(p) for p in (distro.driver.kernel_modules[choice.flavour][0], "libcuda1")]
+    distro, offer = archive
+    offers = [machine.packages.candidates.get(p) for p in (choice.modules[0], offer.libraries[0])]
     if len({upstream(o) for o in offers if o}) == 1 and all(offers):
         words = manager(distro.manager)
         return f"{words.refresh} && {words.install.format(packages=' '.join(choice.packages))}"
     wait = "wait until the archive has moved the whole set to one version"
     other, against = ("proprietary", "must") if choice.flavour == "open" else ("open", "cannot")
-    modules = distro.driver.kernel_modules[other][0]
-    fits = _offered_version(machine, modules, distro.driver.versions[other]) == libraries
+    if other not in offer.kernel_modules:
+        return wait
+    fits = _offered_version(machine, offer.kernel_modules[other][0], offer.versions[other]) == libraries
     if not fits or any(g and g.open_modules == against for g in generations(machine).values()):
         return wait
     return f'set gpu_kernel_modules = "{other}" in this host\'s data, or {wait}'

@@ -98,7 +98,9 @@ def way_out(machine: Machine, row: Branch) -> str:
     generations, kernels = known_generations(machine), machine.kernels.served
     for branch in preferred():
         if not branch.ended(today(machine)) and why_not(branch, generations, kernels, None) is None:
-            return f"move to branch {branch.number} from NVIDIA's repository when that source is supported"
+            return (
+                f'move to branch {branch.number}: gpu_driver_source = "nvidia", gpu_driver_branch = "{branch.number}"'
+            )
     return f"move to GPUs (or a kernel) that a living branch carries; nothing after {row.number} serves this host"
 
 

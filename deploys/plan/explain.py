@@ -10,11 +10,13 @@ from deploys.knowledge.fabric import SWITCH_IDS, SWITCHED_CHIPS
 from deploys.knowledge.gpus import find_chip
 from deploys.knowledge.records import Distro, Source
 from deploys.plan.cuda import CudaChoice, choose_cuda, offered_by_vendor
-from deploys.plan.driver import DriverChoice, choose_driver
+from deploys.plan.cuda_source import plan_cuda
+from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_branch import judge_branch
 from deploys.plan.driver_fabric import FabricPlan, find_board, mig_rule, plan_fabric
 from deploys.plan.driver_kernel import judge_kernels
 from deploys.plan.driver_secure_boot import SecureBootChoice, choose_secure_boot
+from deploys.plan.driver_source import choose_driver, origin
 from deploys.plan.driver_vendor import choose_from_vendor
 from deploys.plan.machine import NVIDIA_VENDOR, Distribution, Kernels, Machine, PciDevice, Platform
 from deploys.plan.reason import OWN, Reason, Verdict
@@ -104,17 +106,17 @@ def explain(question: Question) -> Explanation:
     refusal = _no_gpu_host(machine)
     if refusal:
         return Explanation(title, refusals=(refusal,))
-    vendor = room is None or question.settings.driver_source == "nvidia"
+    vendor = room is None or origin(question.settings, room) == "nvidia"
     # Signed modules are the distribution's; the archives that have steps here have none.
     signed = release.signed if release and vendor else None
     demanded = signed if question.secure_boot and not question.key_enrolled else None
     driver = (
         choose_driver(machine, question.settings, room)
-        if room and not vendor
+        if room and not demanded
         else choose_from_vendor(machine, question.settings, demanded)
     )
     boot = choose_secure_boot(machine.platform, signed, driver.branch, driver.flavour, question.kernel)
-    cuda = _cuda(machine, question.settings, driver, None if vendor else room, release)
+    cuda = _cuda(machine, question.settings, driver, room, release)
     fabric = plan_fabric(machine, driver.branch, "" if boot.way == "signed" else driver.version)
     return _assemble(title, question, _Parts(machine, room, release, driver, cuda, fabric, vendor, boot))
 
@@ -137,8 +139,7 @@ def _cuda(
     if driver.problem or settings.cuda is None or settings.profile == "containers":
         return None
     if room:
-        where = f"the archive of {room.label}"
-        return choose_cuda(machine, driver.version, settings.cuda_versions, (room.cuda.version,), where)
+        return plan_cuda(machine, settings, room, driver)
     offered = offered_by_vendor(release.oldest_cuda if release else "")
     return choose_cuda(machine, driver.version, settings.cuda_versions, offered, VENDOR)
 
@@ -186,7 +187,7 @@ def _system_refusals(parts: _Parts) -> list[Verdict]:
     if parts.fabric.components and not parts.vendor and parts.room:
         names = ", ".join(c.name for c in parts.fabric.components)
         found = f"{parts.fabric.system}: the archive of {parts.room.label} carries no {names}"
-        fix = f"{VENDOR}, when that source is supported"
+        fix = 'set gpu_driver_source = "nvidia"'
         refusals.append(Verdict("stop", found, f"{names}, at the driver's full version", fix, OWN))
     return refusals
 
@@ -198,7 +199,7 @@ def _alternative(parts: _Parts, question: Question) -> list[tuple[str, str]]:
     other = choose_from_vendor(parts.machine, question.settings)
     if other.problem:
         return [("elsewhere", f"{VENDOR} has none either: {other.problem}")]
-    text = f"{VENDOR} would give {other.version} (branch {other.branch}), {other.flavour} kernel modules; that source has no steps here yet"
+    text = f'{VENDOR} would give {other.version} (branch {other.branch}), {other.flavour} kernel modules: gpu_driver_source = "nvidia"'
     return [("elsewhere", text)]
 
 
@@ -241,8 +242,6 @@ def _system_rows(parts: _Parts, question: Question, rules: list[Reason]) -> list
             rules.append(Reason("compiler", compiler.why, compiler.source))
     if parts.room is None:
         rows.append(("installing", f"not supported there yet (supported: {supported()})"))
-    elif parts.vendor:
-        rows.append(("installing", f"not supported from {VENDOR} yet"))
     return rows
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from deploys.knowledge.keys import read_key
-from deploys.knowledge.paths import CUDA_LOADER, CUDA_PROFILE, NOUVEAU_BLOCK, TOOLKIT_KEY, TOOLKIT_SOURCE
-from deploys.knowledge.records import Distro, Repository
+from deploys.knowledge.paths import CUDA_LOADER, CUDA_PROFILE, DOCKER_PROXY_UNIT, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK
+from deploys.knowledge.records import Distro
 from deploys.plan.apt_sources import enable_components
 from deploys.plan.machine import Machine, TextFile
-from deploys.plan.settings import Settings
+from deploys.plan.settings_proxy import Proxy
 
 NOUVEAU_TEXT = """\
 # Written by gpu-host: nouveau and nova must not claim the GPUs that the NVIDIA driver serves.
@@ -27,13 +26,25 @@ KEEP = ""
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """Where a key is published, and the full fingerprint that it must have."""
+
+    url: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class FileChange:
-    """A whole file of ours (or, for package sources, the host's file with our edit). `mode` is octal text or KEEP."""
+    """A whole file of ours (or, for package sources, the host's file with our edit). `mode` is octal text or KEEP.
+
+    With `fetch` and without content, the text is fetched by the host and judged before it is used.
+    """
 
     path: str
     content: str
     why: str
     mode: str = "644"
+    fetch: Fetch | None = None
 
 
 def digest(content: str) -> str:
@@ -41,8 +52,8 @@ def digest(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def our_files(machine: Machine, parts: frozenset[str], distro: Distro, settings: Settings) -> tuple[FileChange, ...]:
-    """Whole files of ours that this plan needs."""
+def our_files(parts: frozenset[str], proxy: Proxy | None = None) -> tuple[FileChange, ...]:
+    """Whole files of ours that this plan needs, beside those of its repositories."""
     files = [FileChange(NOUVEAU_BLOCK, NOUVEAU_TEXT, "nouveau must not claim the GPUs")]
     if "cuda" in parts:
         files += [
@@ -51,36 +62,15 @@ def our_files(machine: Machine, parts: frozenset[str], distro: Distro, settings:
                 CUDA_LOADER, _CUDA_LOADER_TEXT, "loader path for toolkits outside the distribution's own folders"
             ),
         ]
-    if "runtime" in parts and not toolkit_source(machine, distro, settings):
-        repository = distro.repositories["nvidia-container-toolkit"]
+    if "docker" in parts and proxy:
+        values = "".join(f"{key}={value}\n" for key, value in proxy.variables().items())
         files += [
             FileChange(
-                TOOLKIT_KEY, repository_key(repository, settings), "signing key, pinned by its full fingerprint"
+                DOCKER_PROXY_VALUES, f"# Written by gpu-host\n{values}", "the proxy of dockerd, for root only", "600"
             ),
-            FileChange(TOOLKIT_SOURCE, _source_text(repository, settings), "repository of the container toolkit"),
+            FileChange(DOCKER_PROXY_UNIT, _DOCKER_PROXY_TEXT, "dockerd pulls images through the proxy"),
         ]
     return tuple(files)
-
-
-def toolkit_source(machine: Machine, distro: Distro, settings: Settings) -> str:
-    """The host's own source file that names the container toolkit's repository already, "" when none does.
-
-    A second file for the same URI with another key would make apt refuse all sources.
-    """
-    repository = distro.repositories["nvidia-container-toolkit"]
-    mirror = settings.mirrors.get(repository.name)
-    url = (mirror.url if mirror else repository.url).rstrip("/").split("://", 1)[-1]
-    for source in machine.packages.sources:
-        lines = [line for line in (source.content or "").splitlines() if not line.lstrip().startswith("#")]
-        if source.path != TOOLKIT_SOURCE and any(url in line.replace("$(ARCH)", "amd64") for line in lines):
-            return source.path
-    return ""
-
-
-def repository_key(repository: Repository, settings: Settings) -> str:
-    """Armoured key of a repository: the mirror's own where it re-signs, else the vendor's that is shipped here."""
-    mirror = settings.mirrors.get(repository.name)
-    return mirror.key if mirror and mirror.key else read_key(repository.key)
 
 
 _CUDA_PROFILE_TEXT = """\
@@ -92,24 +82,14 @@ if [ -d /usr/local/cuda/bin ]; then
     esac
 fi
 """
+_DOCKER_PROXY_TEXT = f"# Written by gpu-host\n[Service]\nEnvironmentFile=-{DOCKER_PROXY_VALUES}\n"
 _CUDA_LOADER_TEXT = "# Written by gpu-host\n/usr/local/cuda/lib64\n"
-
-
-def _source_text(repository: Repository, settings: Settings) -> str:
-    mirror = settings.mirrors.get(repository.name)
-    lines = [
-        "# Written by gpu-host",
-        "Types: deb",
-        f"URIs: {mirror.url if mirror else repository.url}",
-        f"Suites: {repository.suite}",
-        *([f"Components: {repository.components}"] if repository.components else []),
-        f"Signed-By: {TOOLKIT_KEY}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def edited_sources(machine: Machine, distro: Distro) -> tuple[FileChange, ...]:
     """The host's own sources that lack a component, with it; mode, owner and mirror stay."""
+    if not distro.components:
+        return ()
     changed: tuple[TextFile, ...] = enable_components(
         machine.packages.sources, distro.codename, distro.components, distro.archive_keys
     )

@@ -91,12 +91,13 @@ class Initramfs(Record):
 
 @dataclass(frozen=True)
 class Kernel(Record):
-    """An installed kernel. `headers`: its build folder resolves to a Makefile."""
+    """An installed kernel. `headers`: its build folder resolves to a Makefile. `compiler`: what built it ("gcc 12.2.0")."""
 
     release: str
     image: bool | None = None
     headers: bool | None = None
     nvidia_modules: tuple[KernelModule, ...] = ()
+    compiler: str | None = None
     initramfs: Initramfs | None = None
 
     @property
@@ -124,11 +125,15 @@ def _natural(release: str) -> tuple[tuple[int, str], ...]:
 
 @dataclass(frozen=True)
 class Kernels(Record):
-    """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told."""
+    """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told.
+
+    `gcc`: version of the host's own compiler, "" when it has none.
+    """
 
     running: str | None = None
     default: str | None = None
     installed: tuple[Kernel, ...] = ()
+    gcc: str | None = None
 
     @property
     def served(self) -> tuple[str, ...]:

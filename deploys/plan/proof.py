@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deploys.knowledge.distros import find_distro
+from deploys.plan.capabilities import docker_origin, wants
 from deploys.plan.machine import Machine, Proof, is_core_module
-from deploys.plan.plan import wants
 from deploys.plan.reboot import reboot_reasons
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
@@ -211,7 +211,8 @@ def compose(seen: Seen) -> Step:
     version = seen.machine.docker.compose
     if version is None:
         return _step("compose", None, "could not be asked")
-    if not version and distro and distro.compose is None:
+    vendor = distro is not None and docker_origin(seen.machine, seen.settings, distro) == "docker"
+    if not version and distro and distro.compose is None and not vendor:
         return Step("compose", "SKIP", distro.no_compose)
     return _step("compose", below(version, "2") is False, f"Compose {version}" if version else "no Compose v2 plugin")
 

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from deploys.plan import settings_values as values
 from deploys.plan.settings_mirrors import Mirror, mirrors
+from deploys.plan.settings_proxy import Proxy, proxy
 from deploys.plan.settings_values import Context, Problem, SettingsError, Validator, show, suggest
 
-__all__ = ["Mirror", "Problem", "Settings", "SettingsError", "parse_settings"]
+__all__ = ["Mirror", "Problem", "Proxy", "Settings", "SettingsError", "parse_settings"]
 
 PREFIX = "gpu_"
 
@@ -26,22 +27,24 @@ _FIRST_OPEN_BRANCH = 515
 class Settings:
     """What is wanted of one host; the key of a field is its name with `gpu_` before it.
 
-    `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
+    `driver_source` and `docker_source` "auto" are what the release's room names: the vendor's repository wherever it
+    serves the release, the distribution's own packages elsewhere. `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
     (no toolkit). `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
     `reboot_timeout` and `operation_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
     """
 
     profile: Literal["full", "containers", "raw"] = "full"
-    driver_source: Literal["distro", "nvidia"] = "distro"
+    driver_source: Literal["auto", "distro", "nvidia"] = "auto"
     driver_branch: str | None = None
     kernel_modules: Literal["auto", "proprietary", "open"] = "auto"
     cuda: Literal["auto"] | tuple[str, ...] | None = "auto"
-    docker_source: Literal["distro", "docker"] = "distro"
+    docker_source: Literal["auto", "distro", "docker"] = "auto"
     container_runtime: Literal["nvidia", "aur"] | None = "nvidia"
     expected_gpus: int | None = None
     accept: tuple[str, ...] = ()
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    proxy: Proxy | None = None
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
@@ -55,15 +58,16 @@ class Settings:
 
 _VALIDATORS: Mapping[str, Validator] = {
     "profile": values.choice("full", "containers", "raw"),
-    "driver_source": values.choice("distro", "nvidia"),
+    "driver_source": values.choice("auto", "distro", "nvidia"),
     "driver_branch": values.driver_branch,
     "kernel_modules": values.choice("auto", "proprietary", "open"),
     "cuda": values.cuda,
-    "docker_source": values.choice("distro", "docker"),
+    "docker_source": values.choice("auto", "distro", "docker"),
     "container_runtime": values.choice("nvidia", "aur", none=True),
     "expected_gpus": values.whole_number(1, None, "GPUs", none=True),
     "accept": values.accept,
     "mirrors": mirrors,
+    "proxy": proxy,
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),

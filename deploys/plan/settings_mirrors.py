@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from deploys.knowledge.repositories import REPOSITORIES
+from deploys.knowledge.paths import REPOSITORIES
 from deploys.plan.openpgp import fingerprint as fingerprint_of
 from deploys.plan.settings_values import Context, Problem, SettingsError, is_path, show, suggest
 
-MIRRORABLE = frozenset(r.name for r in REPOSITORIES)
+MIRRORABLE = frozenset(REPOSITORIES)
 _FIELDS = frozenset({"url", "key", "fingerprint"})
 _URL = re.compile(r"[A-Za-z0-9._~:/\[\]%+=,-]+")
 _CREDENTIALS = re.compile(r"^[^/?#]*//[^/?#]*@")

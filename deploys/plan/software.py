@@ -152,12 +152,16 @@ class ContainerToolkit(Record):
 
 @dataclass(frozen=True)
 class FileState(Record):
-    """A file that this toolkit owns. `sha256` is "" when it does not exist; `mode` is "644", `owner` "user:group"."""
+    """A file that this toolkit owns. `sha256` is "" when it does not exist; `mode` is "644", `owner` "user:group".
+
+    `text` is the content of keys, which are judged by their fingerprint; "" for all others.
+    """
 
     path: str
     sha256: str
     mode: str = ""
     owner: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def numbers(text: str | None) -> Version | None:
 
 def upstream(package_version: str) -> str:
     """Upstream part of a package version: "1:535.309.01-0+deb12u1" -> "535.309.01"."""
-    return package_version.rsplit(":", 1)[-1].split("-", 1)[0].split("+", 1)[0].split("~", 1)[0]
+    return re.split(r"[-+~_]", package_version.rsplit(":", 1)[-1], maxsplit=1)[0]
 
 
 def below(version: str | None, floor: str | None) -> bool | None:
@@ -30,3 +30,11 @@ def below(version: str | None, floor: str | None) -> bool | None:
 def branch_of(driver_version: str) -> str:
     """Branch of a driver version: "535.309.01" -> "535"."""
     return driver_version.split(".", 1)[0]
+
+
+def is_version(package_version: str | None, asked: str) -> bool:
+    """Is a package of that version (None: not installed) of the branch ("580") or the full version ("" any) asked for?"""
+    if package_version is None:
+        return False
+    have = upstream(package_version)
+    return not asked or have == asked or ("." not in asked and branch_of(have) == asked)

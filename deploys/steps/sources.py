@@ -13,4 +13,4 @@ def prepare(plan: Plan, limit: int) -> None:
     """The transaction is rehearsed before the first change; then sources, keys and our own files are written."""
     packages.rehearsed(name="The transaction is rehearsed in an overlay", plan=plan, limit=limit)
     files.edited(name="The host's own sources carry the components that the driver needs", files=plan.sources)
-    files.owned(name="Our own files are in place", files=plan.files)
+    files.owned(name="Our own files are in place", files=plan.files, proxy=plan.proxy)

@@ -90,12 +90,10 @@ def settle_failed(state: Any) -> None:
 def table() -> str:
     """A row per host, worst last, and a line that counts."""
     rows = sorted(LEDGER.outcomes.values(), key=lambda o: (ORDER.index(o.state), o.host))
-    width = max([4, *(len(o.host) for o in rows)])
-    lines = [f"{'host':<{width}}  {'state':<14}  {'system':<10}  {'gpus':<4}  {'driver':<11}  detail"]
-    lines += [
-        f"{o.host:<{width}}  {o.state:<14}  {o.system:<10}  {len(o.gpus):<4}  {o.driver:<11}  {o.detail}".rstrip()
-        for o in rows
-    ]
+    cells = [("host", "state", "system", "gpus", "driver", "detail")]
+    cells += [(o.host, o.state, o.system, str(len(o.gpus)), o.driver, o.detail) for o in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(5)] + [0]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     counts = [f"{sum(o.state == s for o in rows)} {s}" for s in ORDER if any(o.state == s for o in rows)]
     return "\n".join([*lines, "", ", ".join(counts)])
 

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 Commands = Generator[Any, None, None]
 
 # Seconds; each section has its own limit on the host, so this ends only what hangs in spite of them.
-PROBE_LIMIT = 300
+PROBE_LIMIT = 600
 
 # Keyed by host name: modules are imported once and shared by all hosts of a run.
 _MACHINES: dict[str, Machine] = {}

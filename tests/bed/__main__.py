@@ -15,9 +15,9 @@ import sys
 from pathlib import Path
 
 from tests.bed.bed import Bed
+from tests.bed.families import FAMILIES
 from tests.bed.inventory import write_inventory
 from tests.bed.pci import SCENARIOS
-from tests.bed.roots import SUITES
 from tests.bed.shell import BedError
 
 
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bed", description="Test hosts by hand.")
     actions = parser.add_subparsers(dest="action", required=True)
     up = actions.add_parser("up", help="make and boot a host")
-    up.add_argument("suite", choices=sorted(SUITES))
+    up.add_argument("suite", choices=sorted(FAMILIES))
     up.add_argument("name")
     up.add_argument("--gpus", choices=sorted(SCENARIOS), default="t4")
     up.add_argument("--set", action="append", default=[], metavar="FIELD=JSON", help="any field of Spec")

@@ -6,9 +6,11 @@ import shutil
 import uuid
 from pathlib import Path
 
+from tests.bed.dress import hold_nouveau
+from tests.bed.families import FAMILIES
 from tests.bed.shell import run
 from tests.bed.spec import Spec
-from tests.bed.world import LIBRARY, STATE, hostmask, newest_kernel, put
+from tests.bed.world import LIBRARY, STATE, hostmask, put
 
 COMMAND_LOG = "var/log/remote-commands.log"
 COUNTER = "usr/local/sbin/count-remote-command"
@@ -90,9 +92,7 @@ def furnish(root: Path, spec: Spec, public_key: str) -> str:
     identity(root, spec.name)
     host_key = access(root, public_key)
     if spec.nouveau_in_initramfs:
-        with (root / "etc/initramfs-tools/modules").open("a") as file:
-            file.write("nouveau\n")
-        run(["chroot", root, "update-initramfs", "-u", "-k", newest_kernel(root)], timeout=600)
+        hold_nouveau(root, FAMILIES[spec.suite])
     early_unit(root, disguised=spec.disguise)
     if spec.disguise:
         disguise(root)

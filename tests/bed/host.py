@@ -20,7 +20,7 @@ from tests.bed.processes import Process, start_detached
 from tests.bed.shell import REPOSITORY, BedError, run, run_python, wait_for
 from tests.bed.spec import OnReboot, Spec, load_spec, save
 
-BOOT_LIMIT = 90  # seconds until the first SSH command works
+BOOT_LIMIT = 300  # seconds until the first SSH command works
 PATHS = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

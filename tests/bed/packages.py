@@ -33,7 +33,10 @@ def _link_all(source: Path, target: Path) -> None:
 
 
 def seed(suite: str, folder: Path) -> None:
-    """Make `folder` and fill it with links to every package that earlier hosts of the suite downloaded."""
+    """Make `folder` and fill it with links to every package that earlier hosts of the suite downloaded.
+
+    Only Debian's own hosts have it in use: what the others install is made anew for each run.
+    """
     folder.mkdir(parents=True)
     _link_all(shared_folder(suite), folder)
 

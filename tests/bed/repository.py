@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +70,7 @@ class Repository:
         listed = run(["apt-ftparchive", "packages", "."], cwd=self.packages).stdout
         (self.packages / "Packages").write_text(listed)
         run(["gzip", "-9", "-k", "-f", "-n", self.packages / "Packages"])
+        before = [f.stat().st_mtime for f in self.packages.glob("*Release")]
         for name in ("InRelease", "Release", "Release.gpg"):
             (self.packages / name).unlink(missing_ok=True)
         release = run(["apt-ftparchive", "release", "."], cwd=self.packages).stdout
@@ -75,6 +78,10 @@ class Repository:
         sign = ["--digest-algo", "SHA256", "--local-user", f"={owner}", "--output"]
         gpg(self.home, *sign, self.packages / "InRelease", "--clearsign", self.packages / "Release")
         gpg(self.home, *sign, self.packages / "Release.gpg", "--armor", "--detach-sign", self.packages / "Release")
+        # HTTP dates have seconds: what is signed twice in one second would count as unchanged.
+        now = max([time.time(), *(t + 2 for t in before)])
+        for name in ("InRelease", "Release", "Release.gpg"):
+            os.utime(self.packages / name, (now, now))
 
     def add(self, packages: Sequence[stubs.Stub], version: str) -> None:
         """Build packages into the repository; call `sign` afterwards."""
@@ -87,7 +94,7 @@ class Repository:
         return [line for line in lines if '"GET ' in line or '"HEAD ' in line]
 
 
-def _serve(folder: Path, address: str) -> tuple[Process, int]:
+def serve(folder: Path, address: str) -> tuple[Process, int]:
     """Start a web server for `folder`/www in a process of its own; returns it and its port."""
     with socket.socket() as probe:
         probe.bind((address, 0))
@@ -112,7 +119,7 @@ def start(folder: Path, address: str) -> Repository:
     for owner, name in ((OWNER, "vendor.asc"), (STRANGER, "stranger.asc")):
         gpg(home, "--passphrase", "", "--quick-gen-key", owner, "rsa2048", "sign", "never")
         (folder / name).write_text(gpg(home, "--armor", "--export", f"={owner}"))
-    process, port = _serve(folder, address)
+    process, port = serve(folder, address)
     save(folder / "server.json", process.to_json())
     repository = Repository(folder, home, f"http://{address}:{port}", fingerprint(home, OWNER))
     repository.add(stubs.toolkit(), stubs.VERSION)

@@ -103,6 +103,9 @@ def _walk(root: Path, name: str) -> Iterator[tuple[str, Entry]]:
 
 def _packages(root: Path) -> Iterator[tuple[str, Entry]]:
     status = root / "var/lib/dpkg/status"
+    # A host of another family: its package database is among the files.
+    if not status.exists():
+        return
     for stanza in status.read_text(errors="replace").split("\n\n"):
         fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and line[0] != " ")
         if "Package" in fields:

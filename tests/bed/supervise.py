@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
+from tests.bed.families import FAMILIES
 from tests.bed.processes import Process
 from tests.bed.shell import environment
 from tests.bed.spec import load_on_reboot, load_spec, save
@@ -35,8 +36,9 @@ NSPAWN_OPTIONS = [
 ]
 
 
-def command(folder: Path, namespace: str, machine: str, hostname: str) -> list[str]:
+def command(folder: Path, namespace: str, machine: str, hostname: str, *, debian: bool) -> list[str]:
     """The systemd-nspawn command line of the host in `folder`."""
+    shared = [f"--bind={folder / 'packages'}:/var/cache/apt/archives"] if debian else []
     return [
         "systemd-nspawn",
         *NSPAWN_OPTIONS,
@@ -44,7 +46,7 @@ def command(folder: Path, namespace: str, machine: str, hostname: str) -> list[s
         f"--machine={machine}",
         f"--hostname={hostname}",
         f"--network-namespace-path=/run/netns/{namespace}",
-        f"--bind={folder / 'packages'}:/var/cache/apt/archives",
+        *shared,
         f"--bind={folder / 'pci'}:/run/early/pci",
     ]
 
@@ -56,7 +58,7 @@ def boot_once(folder: Path, namespace: str, machine: str) -> int:
     log = os.open(folder / "console.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         process = subprocess.Popen(
-            command(folder, namespace, machine, spec.name),
+            command(folder, namespace, machine, spec.name, debian=FAMILIES[spec.suite].debian),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

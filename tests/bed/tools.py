@@ -21,6 +21,9 @@ PROGRAMS = {
     "gpg-agent": "gpg-agent",
     "gpgconf": "gpgconf",
     "dpkg-deb": "dpkg",
+    "rpmbuild": "rpm",
+    "rpmsign": "rpm",
+    "createrepo_c": "createrepo-c",
     "nsenter": "util-linux",
 }
 FILES = {

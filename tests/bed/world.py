@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.bed import pci
 from tests.bed.cache import cache_folder, locked
+from tests.bed.families import FAMILIES
 from tests.bed.shell import run
 from tests.bed.spec import Spec
 
@@ -43,8 +44,9 @@ def _release_key(release: str) -> list[tuple[int, str]]:
 
 
 def newest_kernel(root: Path) -> str:
-    """Release of the newest kernel image in /boot of the root; "" when there is none."""
-    releases = [path.name.removeprefix("vmlinuz-") for path in (root / "boot").glob("vmlinuz-*")]
+    """Release of the newest kernel image in /boot, or beside its modules, of the root; "" when there is none."""
+    releases = [path.name.removeprefix("vmlinuz-") for path in (root / "boot").glob("vmlinuz-[0-9]*")]
+    releases += [path.parent.name for path in (root / "usr/lib/modules").glob("*/vmlinuz")]
     return max(releases, key=_release_key, default="")
 
 
@@ -109,14 +111,15 @@ def write_identity(root: Path, spec: Spec, release: str) -> None:
     state = root / STATE
     if state.exists():
         shutil.rmtree(state)
-    version = spec.version or image_version(root, release) or "#1 SMP PREEMPT_DYNAMIC Debian"
+    family = FAMILIES[spec.suite]
+    version = spec.version or family.version or image_version(root, release) or "#1 SMP PREEMPT_DYNAMIC Debian"
     put(state / "uname", f"{release}\n{version}\n{spec.machine}\n")
-    banner = f"Linux version {release} (debian-kernel@lists.debian.org) (gcc (Debian) , GNU ld) {version}\n"
+    banner = f"Linux version {release} {family.compiler} {version}\n"
     files = {
         "/proc/version": banner,
         "/proc/sys/kernel/osrelease": f"{release}\n",
         "/proc/sys/kernel/version": f"{version}\n",
-        "/proc/cmdline": f"BOOT_IMAGE=/boot/vmlinuz-{release} root=LABEL=root {spec.kernel_arguments}\n",
+        "/proc/cmdline": f"BOOT_IMAGE=/{family.image.kernel.format(release=release)} root=LABEL=root {spec.kernel_arguments}\n",
         "/proc/1/environ": "HOME=/\0TERM=linux\0",
         **spec.stand_ins,
     }

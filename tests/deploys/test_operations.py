@@ -12,13 +12,14 @@ import pytest
 from pyinfra.context import ctx_host, ctx_state
 
 from deploys.knowledge.distros import find_distro
-from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK
+from deploys.knowledge.paths import DAEMON_JSON, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK
 from deploys.operations import docker, files, initramfs, packages, services
 from deploys.operations.reboot import rebooted_when_needed
+from deploys.plan.describe import describe
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, Process, TextFile, UnitState
 from deploys.plan.plan import Plan, make_plan
-from deploys.plan.settings import Settings
+from deploys.plan.settings import Proxy, Settings
 from deploys.support import world
 from deploys.support.logged import start_command
 from tests.plan.hosts import debian_12_bare, debian_13_converged
@@ -72,7 +73,7 @@ def test_bare_host_is_sent_a_rehearsal_before_a_transaction(host: SimpleNamespac
     assert host.said == []
 
 
-@pytest.mark.parametrize("name", ["apt_rehearse", "apt_install"])
+@pytest.mark.parametrize("name", ["rehearse", "install"])
 def test_scripts_are_valid_shell_and_name_every_missing_package(name: str) -> None:
     machine = debian_12_bare()
     plan = plan_for(machine)
@@ -87,7 +88,7 @@ def test_script_of_a_transaction_without_the_driver_builds_nothing() -> None:
     machine = debian_13_converged()
     installed = {n: p for n, p in machine.packages.installed.items() if n != "docker-compose"}
     machine = replace(machine, packages=replace(machine.packages, installed=installed))
-    text = packages.script(plan_for(machine), "apt_install", machine)
+    text = packages.script(plan_for(machine), "install", machine)
     assert "PACKAGES=docker-compose\n" in text
     assert "MODULES=''" in text
 
@@ -165,7 +166,33 @@ def test_running_services_are_never_restarted() -> None:
     units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "disabled")}
     machine = replace(debian_13_converged(), units=units)
     sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
-    assert sent == ["systemctl enable --quiet docker.service", "systemctl start docker.service"]
+    assert sent[0] == "systemctl enable --quiet docker.service"
+    assert sent[1].endswith("fi; systemctl start docker.service")
+
+
+@pytest.mark.usefixtures("host")
+def test_units_are_not_read_again_while_somebody_uses_the_gpus() -> None:
+    """A reload of systemd can take the GPUs from running containers (cgroup v2)."""
+    units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "enabled")}
+    worker = Process(4711, "ml", "python3 -m vllm", ("/dev/nvidia0",))
+    machine = replace(debian_13_converged(), units=units)
+    machine = replace(machine, driver=replace(machine.driver, holders=(worker,)))
+    sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
+    assert sent == ["systemctl start docker.service"]
+
+
+def test_login_of_a_proxy_travels_in_the_script_and_nowhere_else() -> None:
+    machine = debian_12_bare()
+    way_out = Proxy("http://ann:s3cret@proxy.example:3128", "http://ann:s3cret@proxy.example:3128", "localhost")
+    plan = plan_for(machine, proxy=way_out)
+    text = packages.script(plan, "rehearse", machine, plan.files)
+    assert "export https_proxy=http://ann:s3cret@proxy.example:3128\n" in text
+    assert "export NO_PROXY=localhost\n" in text
+    page = describe(plan, machine, "host")
+    assert "http://(login)@proxy.example:3128" in page
+    assert "s3cret" not in page + repr(plan.proxy)
+    secret = {f.path: f.mode for f in plan.files if "s3cret" in f.content}
+    assert secret == {DOCKER_PROXY_VALUES: "600"}
 
 
 def test_record_is_stale_once_a_command_has_run(host: SimpleNamespace) -> None:

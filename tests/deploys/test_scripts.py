@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploys.operations.packages import MAY_REMOVE, MUST_STAY, SCRIPTS
+from deploys.knowledge.managers import APT
+from deploys.operations.initramfs import rebuild_script
+from deploys.operations.packages import SCRIPTS, spec
 
 GOOD = """\
 Inst libcuda1 (535.309.01-0+deb12u1 Debian-Security:12/oldstable-security [amd64])
@@ -25,9 +27,10 @@ def judge(tmp_path: Path, simulation: str, code: int = 0) -> tuple[int, str]:
     query.chmod(0o755)
     script = "\n".join(
         [
-            f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} MAY_REMOVE='{MAY_REMOVE}' MUST_STAY='{MUST_STAY}'",
-            "MODULES=nvidia-kernel-dkms LIBRARIES='libcuda1 nvidia-smi'",
-            (SCRIPTS / "apt_common.sh").read_text(),
+            f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} MAY_REMOVE='{APT.may_remove}' MUST_STAY='{APT.must_stay}'",
+            "SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS=",
+            (SCRIPTS / "common.sh").read_text(),
+            (SCRIPTS / "apt.sh").read_text(),
             f"apt() {{ cat {tmp_path}/said; return {code}; }}",
             "simulate x && same_version && echo allowed",
         ]
@@ -71,3 +74,62 @@ def test_packages_that_cannot_be_installed_together_show_what_apt_says(tmp_path:
     assert code == 1
     assert "held broken packages" in text
     assert "cannot be installed together" in text
+
+
+BLOCK = "usr/lib/x\netc/modprobe.d/gpu-host-nouveau.conf"
+IMAGES = {
+    "/boot/initrd.img-6.1.0-50-amd64": ("update-initramfs -u -k 6.1.0-50-amd64", "6.1.0-50-amd64"),
+    "/boot/initramfs-5.14.0-570.el9.x86_64.img": (
+        "dracut --force /boot/initramfs-5.14.0-570.el9.x86_64.img 5.14.0-570.el9.x86_64",
+        "5.14.0-570.el9.x86_64",
+    ),
+}
+
+
+def rebuild(tmp_path: Path, images: dict[str, str], listing: str) -> tuple[int, str, str]:
+    """Exit status and output of the script, and which builders it called, with stand-ins for all programs."""
+    for name in ("update-initramfs", "dracut"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/called\n')
+    for name in ("lsinitramfs", "lsinitrd"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '%s\\n' '{listing}'\n")
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    script = f"PATH={tmp_path}:$PATH\n{rebuild_script(images)}"
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=30, check=False)
+    called = tmp_path / "called"
+    return done.returncode, done.stdout + done.stderr, called.read_text() if called.exists() else ""
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_each_boot_image_is_built_by_the_program_that_owns_it(tmp_path: Path, image: str) -> None:
+    command, release = IMAGES[image]
+    assert rebuild(tmp_path, {release: image}, BLOCK) == (0, "", f"{command}\n")
+
+
+def test_a_boot_image_without_the_block_or_of_unknown_make_is_no_success(tmp_path: Path) -> None:
+    image = "/boot/initrd.img-6.1.0-50-amd64"
+    code, text, _ = rebuild(tmp_path, {"6.1.0-50-amd64": image}, "usr/lib/x")
+    assert code == 1
+    assert "does not carry the block" in text
+    (tmp_path / "called").unlink()
+    code, text, called = rebuild(tmp_path, {"6.17.9-arch1-1": "/boot/initramfs-linux.img"}, BLOCK)
+    assert (code, called) == (1, "")
+    assert "it is not known what makes the boot image /boot/initramfs-linux.img" in text
+
+
+@pytest.mark.parametrize(
+    ("manager", "version", "words"),
+    [
+        ("apt", "", "nvidia-x"),
+        ("apt", "580", "nvidia-x=580.*"),
+        ("apt", "580.159.03", "nvidia-x=580.159.03-*"),
+        ("dnf4", "580", "nvidia-x-580.*"),
+        ("dnf5", "580.159.03", "nvidia-x-580.159.03-*"),
+        ("zypper", "580", "nvidia-x>=580 nvidia-x<581"),
+        ("zypper", "580.159.03", "nvidia-x>=580.159.03 nvidia-x<580.159.04"),
+        ("zypper", "580.159.99", "nvidia-x>=580.159.99 nvidia-x<580.159.100"),
+        ("pacman", "580", "nvidia-x"),
+    ],
+)
+def test_a_version_is_asked_for_in_the_managers_words(manager: str, version: str, words: str) -> None:
+    assert " ".join(spec(manager, "nvidia-x", version)) == words

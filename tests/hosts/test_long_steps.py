@@ -106,5 +106,5 @@ def test_step_ends_at_its_limit_and_cleans_up(host: Host) -> None:
     done = start(host, "trap 'rm -f /root/held' EXIT; trap 'exit 143' TERM; touch /root/held; sleep 300\n", limit=3)
     assert done.returncode == 124
     wait_for(lambda: not active(host), 20, "the unit to end")
-    assert host.nsenter("test -e /root/held", check=False).returncode == 1
+    wait_for(lambda: host.nsenter("test -e /root/held", check=False).returncode == 1, 20, "the step's own clean-up")
     assert host.nsenter("pgrep -x sleep", check=False).returncode == 1

@@ -44,6 +44,31 @@ def test_kernels_of_a_root(tmp_path: Path) -> None:
     assert kernel.nvidia_modules[0].version is None
 
 
+@pytest.mark.parametrize(
+    ("text", "compiler"),
+    [
+        ('CONFIG_CC_VERSION_TEXT="gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"', "gcc 12.2.0"),
+        ('CONFIG_CC_VERSION_TEXT="gcc (GCC) 14.2.1 20240801 (Red Hat 14.2.1-1)"', "gcc 14.2.1"),
+        ('CONFIG_CC_VERSION_TEXT="x86_64-linux-gnu-gcc-13 (Ubuntu 13.3.0-6ubuntu2~24.04) 13.3.0"', "gcc 13.3.0"),
+        ('CONFIG_CC_VERSION_TEXT="clang version 18.1.8"', "clang 18.1.8"),
+        (
+            "Linux version 6.1.0-50-amd64 (x@debian.org) (gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld (GNU Binutils) 2.40) #1",
+            "gcc 12.2.0",
+        ),
+        ("Linux version 6.6.0 (a@b) (clang version 17.0.6, LLD 17.0.6) #1 SMP", "clang 17.0.6"),
+        ("Linux version 6.6.0 (a@b) (tcc) #1", None),
+    ],
+)
+def test_compiler_of_a_kernel(text: str, compiler: str | None) -> None:
+    found = kernels.parse(f"running {R}\nmodules {R}\ncompiler {R} {text}\ngcc 12.2.0\n")
+    assert (found.installed[0].compiler, found.gcc) == (compiler, "12.2.0")
+
+
+def test_host_without_a_compiler() -> None:
+    assert kernels.parse(f"running {R}\ngcc none\n").gcc == ""
+    assert kernels.parse(f"running {R}\n").gcc is None
+
+
 def test_images_are_unknown_where_boot_cannot_be_read() -> None:
     (kernel,) = kernels.parse(f"running {R}\nmodules {R}\n").installed
     assert kernel.image is None

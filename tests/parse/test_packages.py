@@ -37,7 +37,7 @@ GOOD = "package\tii \tdkms\t3.0.10-8\tall\n"
         (
             "manager apt\nlisted 9\naudited 0\nupdate /var/lib/dpkg/updates/0001\n",
             False,
-            ("dpkg was interrupted: /var/lib/dpkg/updates/0001",),
+            ("an interrupted transaction left /var/lib/dpkg/updates/0001",),
         ),
         ("manager apt\nlisted 0\naudited 0\n", None, ()),
         (f"manager apt\n{GOOD}listed 300\n", None, ()),
@@ -91,7 +91,7 @@ def test_the_rpm_fragment(tmp_path: Path) -> None:
     program(tmp_path, "dnf", "exit 0")
     rows = r"printf 'package\tii \tkernel-devel\t5.14.0-503.el9\tx86_64\npackage\tii \tbash\t5.1-9\tx86_64\n'"
     found = read_root(packages.SUBJECT, tmp_path, program(tmp_path, "rpm", rows))
-    assert (found.manager, found.version("kernel-devel")) == ("dnf", "5.14.0-503.el9")
+    assert (found.manager, found.version("kernel-devel")) == ("dnf4", "5.14.0-503.el9")
     assert list(found.installed) == ["kernel-devel"]
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from deploys.plan.driver import choose_driver, choose_flavour
+from deploys.plan.driver import choose_flavour
+from deploys.plan.driver_source import choose_driver
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
 from tests.plan.hosts import (
@@ -182,5 +183,6 @@ def test_driver(fit: Fit) -> None:
         assert choice.fix
     else:
         assert choice.branch == fit.version.split(".")[0]
+        assert distro.driver
         assert choice.packages == (*distro.driver.kernel_modules[choice.flavour], *distro.driver.user_space)
-        assert choice.dkms == distro.driver.dkms[choice.flavour]
+        assert choice.same_version[0] == choice.modules[0] == distro.driver.kernel_modules[choice.flavour][0]

@@ -32,7 +32,7 @@ class System:
 
 
 SYSTEMS = [
-    System("GTX 1080 on Ubuntu 24.04", f"--gpu 10de:1b80 {UBUNTU}", 0, ("580.178.04 (branch 580), proprietary", "12.9 (native)", "not supported there yet"), ("REFUSED",)),
+    System("GTX 1080 on Ubuntu 24.04", f"--gpu 10de:1b80 {UBUNTU}", 0, ("580.178.04 (branch 580), proprietary", "12.9 (native)"), ("REFUSED", "not supported")),
     System("T4 on Debian 12", f"--gpu 10de:1eb8 {DEBIAN_12}", 0, ("535.309.01 (branch 535), proprietary", "11.8 (native)", "ended 2026-06", "move to branch 580"), ("REFUSED", "not supported there")),
     System("V100 beside A100", f"--gpu 10de:1db4 --gpu 10de:20b2 {UBUNTU}", 0, ("580.178.04 (branch 580), proprietary", "12.9 (native)", "Ampere, Volta")),
     System("Volta beside Blackwell", f"--gpu 10de:1db4 --gpu 10de:2901 {UBUNTU}", 1, ("Blackwell runs only on the open modules, Volta only on the proprietary", "move the Volta GPUs"), ("(branch",)),

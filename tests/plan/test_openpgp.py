@@ -1,10 +1,12 @@
-"""Fingerprints computed here against those that gpg prints, and against those that are pinned."""
+"""Keys read here against what gpg says of them: fingerprint, end, revocation, and files that are no key."""
 
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploys.knowledge.keys import read_key
-from deploys.knowledge.records import Repository
-from deploys.knowledge.repositories import REPOSITORIES
-from deploys.plan.openpgp import fingerprint
+from deploys.knowledge.vendors.keys import CONTAINER_TOOLKIT, KEYS, Key
+from deploys.plan.openpgp import KeyFileError, fingerprint, keys_in
+from tests.plan import gpg_keys
 
-KEYS = Path(__file__).parents[2] / "deploys" / "knowledge" / "keys"
-KEY = read_key(REPOSITORIES[0].key)
+FOLDER = Path(__file__).parents[2] / "deploys" / "knowledge" / "keys"
+KEY = read_key(CONTAINER_TOOLKIT.file)
+SHIPPED = [key for key in KEYS if key.file]
+NEEDS_GPG = pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not there")
 BEGIN, END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 
 
@@ -25,25 +29,149 @@ def armour(data: bytes) -> str:
     return f"{BEGIN}\n\n{base64.b64encode(data).decode()}\n{END}\n"
 
 
-@pytest.mark.parametrize("repository", REPOSITORIES, ids=lambda r: r.name)
-def test_the_shipped_key_is_the_pinned_one(repository: Repository) -> None:
-    assert fingerprint(read_key(repository.key)) == repository.fingerprint
-    assert len(repository.fingerprint) == 40
+def bare(text: str) -> bytes:
+    """The bytes of an armoured block."""
+    inside = text.strip().split("\n\n", 1)[1].splitlines()
+    return base64.b64decode("".join(line for line in inside if not line.startswith(("=", "-"))))
+
+
+def split(block: bytes) -> list[bytes]:
+    """Packets with their heads; gpg writes the old format, with one length octet where it fits."""
+    packets = []
+    while block:
+        size = {0: 1, 1: 2}[block[0] & 3]
+        end = 1 + size + int.from_bytes(block[1 : 1 + size], "big")
+        packets.append(block[:end])
+        block = block[end:]
+    return packets
+
+
+def seconds(day: str, since: str = "1970-01-01") -> bytes:
+    days = [datetime.fromisoformat(d).replace(tzinfo=timezone.utc) for d in (since, day)]
+    return int((days[1] - days[0]).total_seconds()).to_bytes(4, "big")
+
+
+def lives(day: str) -> bytes:
+    return seconds(day, "2024-01-01")
+
+
+def gpg(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    folder.chmod(0o700)
+    words = ["gpg", "--homedir", folder, "--batch", "--no-autostart", "--with-colons", *command]
+    return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("key", SHIPPED, ids=lambda k: k.file)
+def test_a_shipped_key_is_the_pinned_one_and_as_its_row_says(key: Key) -> None:
+    (found,) = keys_in(read_key(key.file))
+    assert found.fingerprint == key.fingerprint
+    assert (found.expires, found.digest) == (key.expires, key.digest)
+    assert not found.revoked
+    assert not found.expired(key.source.as_of)
 
 
 def test_no_key_is_shipped_unpinned() -> None:
-    assert {p.name for p in KEYS.glob("*.asc")} == {r.key for r in REPOSITORIES}
+    assert sorted(p.name for p in FOLDER.glob("*.asc")) == sorted(k.file for k in SHIPPED)
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not there")
-@pytest.mark.parametrize("repository", REPOSITORIES, ids=lambda r: r.name)
-def test_gpg_agrees(repository: Repository, tmp_path: Path) -> None:
-    listing = subprocess.run(
-        ["gpg", "--homedir", tmp_path, "--batch", "--with-colons", "--show-keys", KEYS / repository.key],
-        capture_output=True, text=True, check=True, timeout=20,
-    ).stdout  # fmt: skip
-    prints = [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr:")]
-    assert prints[0] == fingerprint(read_key(repository.key))
+@pytest.mark.parametrize("key", KEYS, ids=lambda k: k.name)
+def test_a_row_is_a_file_or_leaves_it_to_the_operator(key: Key) -> None:
+    assert key.fingerprint == "" or re.fullmatch("[0-9A-F]{40}", key.fingerprint)
+    if key.file:
+        assert key.fingerprint
+    else:
+        assert (key.digest, "no public file" in key.why) == ("", True)
+    if key.published.endswith(".pub"):  # NVIDIA names its files by the end of the fingerprint
+        assert key.fingerprint.endswith(key.published.removesuffix(".pub").upper()) or not key.fingerprint
+
+
+@NEEDS_GPG
+@pytest.mark.parametrize("key", SHIPPED, ids=lambda k: k.file)
+def test_gpg_agrees_and_finds_the_self_signatures_good(key: Key, tmp_path: Path) -> None:
+    gpg(tmp_path, "--import", FOLDER / key.file)
+    rows = [line.split(":") for line in gpg(tmp_path, "--check-sigs").stdout.splitlines()]
+    assert next(row[9] for row in rows if row[0] == "fpr") == key.fingerprint
+    assert [row[9] for row in rows if row[0] == "uid"] == list(keys_in(read_key(key.file))[0].user_ids)
+    signatures = [row for row in rows if row[0] == "sig"]
+    assert signatures
+    assert {(row[1], row[4]) for row in signatures} == {("!", key.fingerprint[-16:])}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "expires", "revoked"),
+    [
+        (gpg_keys.LIVING, gpg_keys.LIVING_FINGERPRINT, "", False),
+        (gpg_keys.EXPIRED, gpg_keys.EXPIRED_FINGERPRINT, "2024-12-31", False),
+        (gpg_keys.EXTENDED, gpg_keys.EXTENDED_FINGERPRINT, "2030-01-01", False),
+        (gpg_keys.REVOKED, gpg_keys.REVOKED_FINGERPRINT, "", True),
+    ],
+    ids=["living", "expired", "extended", "revoked"],
+)
+def test_a_key_that_gpg_made(text: str, wanted: str, expires: str, revoked: bool) -> None:
+    (key,) = keys_in(text)
+    assert (key.fingerprint, key.expires, key.revoked) == (wanted, expires, revoked)
+    assert (key.created, key.digest) == ("2024-01-01", "SHA-256")
+    assert key.user_ids[0].endswith("@mirror.example>")
+
+
+def test_the_end_is_known_on_its_day() -> None:
+    (key,) = keys_in(gpg_keys.EXPIRED)
+    assert [key.expired(day) for day in ("2024-12-30", "2024-12-31", "2026-01-01")] == [False, True, True]
+    assert not keys_in(gpg_keys.LIVING)[0].expired("2199-01-01")
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["old first", "new first"])
+def test_of_two_self_signatures_the_newer_one_counts(order: int) -> None:
+    """gpg exports the newest alone; other tools keep both, in any order."""
+    packets = split(bare(gpg_keys.EXTENDED))
+    older = packets[2].replace(bytes([5, 9]) + lives("2030-01-01"), bytes([5, 9]) + lives("2024-12-31"))
+    older = older.replace(bytes([5, 2]) + seconds("2024-06-01"), bytes([5, 2]) + seconds("2024-01-02"))
+    assert older != packets[2]
+    signatures = [older, packets[2]][::order]
+    (key,) = keys_in(armour(b"".join([*packets[:2], *signatures])))
+    assert key.expires == "2030-01-01"
+
+
+def test_a_signature_of_somebody_else_says_nothing_about_the_end() -> None:
+    stranger = split(bare(gpg_keys.EXPIRED))[2]
+    (key,) = keys_in(armour(bare(gpg_keys.LIVING) + stranger))
+    assert key.expires == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [gpg_keys.TWO_IN_ONE, gpg_keys.LIVING + gpg_keys.EXPIRED, gpg_keys.LIVING + "\n\n" + gpg_keys.LIVING],
+    ids=["one block", "two blocks", "the same twice"],
+)
+def test_a_file_with_two_keys_has_no_fingerprint(text: str) -> None:
+    """Whoever trusts the file trusts both keys; the pinned one alone must be in it."""
+    assert len(keys_in(text)) == 2
+    assert fingerprint(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Dear mirror,", "something else"),
+        (bare(gpg_keys.LIVING).decode("utf-8", "replace"), "bytes, not text"),
+        (gpg_keys.LIVING.replace("PUBLIC", "PRIVATE"), "a private key"),
+        (armour(b"\x94" + bare(gpg_keys.LIVING)[1:]), "a private key"),
+        (armour(b"\x98\x33\x03" + bare(gpg_keys.LIVING)[3:]), "a key of version 3"),
+        (armour(b"\x98\x33\x05" + bare(gpg_keys.LIVING)[3:]), "a key of version 5"),
+        (armour(b"\x98\x33\x06" + bare(gpg_keys.LIVING)[3:]), "a key of version 6"),
+        (armour(bare(gpg_keys.LIVING)[53:]), "a block that does not begin with a public key"),
+        (armour(bare(gpg_keys.LIVING)[:-1]), "it ends inside a packet"),
+        (armour(bare(gpg_keys.LIVING) + b"\x00"), "no packet where one must begin"),
+        (armour(b"\x98\x06\x04\x00\x00\x00\x00\x16"), "a key without numbers"),
+        (gpg_keys.LIVING.replace(END, ""), "a block without its end"),
+        (gpg_keys.LIVING.replace(END, "") + gpg_keys.EXPIRED, "a block without its end"),
+        (gpg_keys.LIVING.replace("=", "!"), "not base64"),
+    ],
+)
+def test_what_a_file_holds_instead_is_said(text: str, found: str) -> None:
+    with pytest.raises(KeyFileError, match=f"(^|: ){found}$"):
+        keys_in(text)
+    assert fingerprint(text) is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +185,7 @@ def test_gpg_agrees(repository: Repository, tmp_path: Path) -> None:
     ids=["inside a text", "CRLF", "armour headers", "no checksum"],
 )
 def test_the_same_key_in_other_clothes(text: str) -> None:
-    assert fingerprint(text) == REPOSITORIES[0].fingerprint
+    assert fingerprint(text) == CONTAINER_TOOLKIT.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -109,11 +237,17 @@ def test_a_foreign_character_makes_it_no_key(position: int, character: str) -> N
 @given(st.integers(KEY.index("\n\n") + 2, KEY.index("\n\n") + 500), st.sampled_from("ABCxyz019+/"))
 def test_a_changed_key_never_has_the_pinned_fingerprint(position: int, character: str) -> None:
     damaged = KEY[:position] + character + KEY[position + 1 :]
-    assert (fingerprint(damaged) == REPOSITORIES[0].fingerprint) is (damaged == KEY)
+    assert (fingerprint(damaged) == CONTAINER_TOOLKIT.fingerprint) is (damaged == KEY)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=80) | st.binary(max_size=80).map(armour))
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text(max_size=80)
+    | st.binary(max_size=80).map(armour)
+    | st.tuples(st.integers(0, 340), st.binary(max_size=8)).map(
+        lambda x: armour(bare(gpg_keys.EXPIRED)[: x[0]] + x[1] + bare(gpg_keys.EXPIRED)[x[0] :])
+    )
+)
 def test_any_text_is_answered(text: str) -> None:
     answer = fingerprint(text)
     assert answer is None or len(answer) == 40

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploys.knowledge.paths import TOOLKIT_KEY, TOOLKIT_SOURCE
+from deploys.knowledge.paths import repository_files
 from deploys.plan.checks import WAIVABLE, judge
 from deploys.plan.describe import describe, describe_finding
 from deploys.plan.files import digest
@@ -34,6 +34,7 @@ from tests.plan.hosts import (
 )
 
 BARE, DONE = debian_12_bare(), debian_13_converged()
+TOOLKIT_KEY, TOOLKIT_SOURCE = repository_files("apt", "nvidia-container-toolkit")
 AFTER_A_KERNEL_UPDATE = "6.12.120+deb13-amd64"
 
 

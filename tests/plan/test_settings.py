@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
+from deploys.knowledge.vendors.toolkit import DEB as CONTAINER_TOOLKIT_DEB
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE
-from deploys.plan.settings import Mirror, Problem, Settings, SettingsError, parse_settings
+from deploys.plan.settings import Mirror, Problem, Proxy, Settings, SettingsError, parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY_TEXT = (ROOT / "deploys/knowledge/keys" / CONTAINER_TOOLKIT_DEB.key).read_text()
@@ -77,6 +77,13 @@ BAD: list[tuple[str, object, list[str]]] = [
     ("accept", ["linux_x86_64"], ["could break the host", "solve what the check reports"]),
     ("accept", [7], ["7 (int)", "the name of a check"]),
     ("accept", None, ["None", "a list"]),
+    ("proxy", 5, ["5 (int)", "a URL, a mapping, or None"]),
+    ("proxy", "proxy.example:3128", ["not shown", "http:// or https://"]),
+    ("proxy", "http://proxy.example:port", ["no such URL"]),
+    ("proxy", {"http": "http://p w@proxy.example"}, ["not shown"]),
+    ("proxy", {"htps": "http://proxy.example"}, ["'htps'", 'write "https"']),
+    ("proxy", {"no_proxy": "localhost"}, ["no proxy in the mapping"]),
+    ("proxy", {"http": "http://proxy.example", "no_proxy": "a b"}, ["'a b'", "comma separated"]),
     ("mirrors", "https://mirror.example", ["a mapping of repository names"]),
     ("mirrors", {"container-toolkit": "https://mirror.example"}, ["container-toolkit", TOOLKIT]),
     ("mirrors", {TOOLKIT: 5}, ["5 (int)", "a base URL, or a mapping"]),
@@ -193,6 +200,13 @@ GOOD: list[tuple[str, object, object]] = [
     ("accept", {"nvidia_gpu_present", "disk_space"}, ("disk_space", "nvidia_gpu_present")),
     ("accept", [], ()),
     ("report_dir", None, None),
+    ("proxy", None, None),
+    ("proxy", "http://proxy.example:3128", Proxy("http://proxy.example:3128", "http://proxy.example:3128")),
+    (
+        "proxy",
+        {"https": "http://ann:p%40ss@proxy.example", "no_proxy": ["localhost", "10.0.0.0/8"]},
+        Proxy("", "http://ann:p%40ss@proxy.example", "localhost,10.0.0.0/8"),
+    ),
     ("mirrors", {TOOLKIT: "http://10.0.0.1:8080/nct/"}, {TOOLKIT: Mirror("http://10.0.0.1:8080/nct")}),
     ("mirrors", {TOOLKIT: "file:///srv/nct"}, {TOOLKIT: Mirror("file:///srv/nct")}),
     (

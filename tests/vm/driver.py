@@ -53,7 +53,7 @@ def check(root: Path, release: str) -> None:
     if lacking := sorted(set(wanted(release)) - installed):
         raise VmError(f"not installed in the image: {' '.join(lacking)}; look for them in the archive of the image")
     status = run("chroot", str(root), "dkms", "status", "-k", release).stdout
-    name = DEBIAN_13.driver.dkms["proprietary"]
+    name = "nvidia-current"
     built = [line for line in status.splitlines() if line.startswith(f"{name}/") and line.endswith(": installed")]
     modules = list((root / f"lib/modules/{release}/updates/dkms").glob("nvidia*.ko*"))
     if not built or not modules:

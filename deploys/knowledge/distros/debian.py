@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.records import Distro, DriverOffer, PackageOffer, Source
-from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
+from deploys.knowledge.vendors import docker, nvidia, toolkit
+from deploys.knowledge.vendors.keys import CUDA_DEB_2022, CUDA_DEBIAN_13
 
 _ARCHIVE = Source(
     "Debian archive indices (main, contrib, non-free, non-free-firmware; release, updates, security)", "2026-11-23"
@@ -14,7 +15,7 @@ _ARCHIVE = Source(
 # The compute-only set: no X, no Wayland, no desktop. nvidia-smi brings NVML, libcuda1 brings the PTX compiler.
 _USER_SPACE = ("libcuda1", "nvidia-smi", "nvidia-persistenced", "nvidia-modprobe", "libnvidia-cfg1", "libnvidia-ml1")
 _MODULES = {"proprietary": ("nvidia-kernel-dkms",), "open": ("nvidia-open-kernel-dkms",)}
-_DKMS = {"proprietary": "nvidia-current", "open": "nvidia-current-open"}
+_LIBRARIES = ("libcuda1", "nvidia-smi")
 
 DEBIAN_12 = Distro(
     id="debian",
@@ -24,7 +25,7 @@ DEBIAN_12 = Distro(
     manager="apt",
     components=("main", "contrib", "non-free", "non-free-firmware"),
     archive_keys="debian-archive-",
-    headers="linux-headers-{release}",
+    headers={"": "linux-headers-{release}"},
     header_metas={
         "-cloud-amd64": "linux-headers-cloud-amd64",
         "-rt-amd64": "linux-headers-rt-amd64",
@@ -38,7 +39,7 @@ DEBIAN_12 = Distro(
         user_space=_USER_SPACE,
         kernel_modules=_MODULES,
         versions={"proprietary": "535.309.01", "open": "535.261.03"},
-        dkms=_DKMS,
+        libraries=_LIBRARIES,
         why="the security suite moved the proprietary set to 535.309.01; the open module stayed at 535.261.03",
         source=_ARCHIVE,
     ),
@@ -46,8 +47,20 @@ DEBIAN_12 = Distro(
     docker=PackageOffer("20.10.24", ("docker.io",), "the engine of the release, client included", _ARCHIVE),
     compose=None,
     no_compose="bookworm carries only Compose v1 (1.29), which has no GPU reservations that v2 files expect",
-    repositories={CONTAINER_TOOLKIT_DEB.name: CONTAINER_TOOLKIT_DEB},
+    layouts=(nvidia.DEBIAN,),
+    vendor_cuda=nvidia.CUDA_TOOLKIT,
+    oldest_cuda="12.3",
+    repositories={
+        "cuda": nvidia.repository("debian12", CUDA_DEB_2022, kind="deb"),
+        "docker": docker.deb("debian", "bookworm"),
+        "nvidia-container-toolkit": toolkit.DEB,
+    },
+    default_driver="distro",
+    default_docker="distro",
+    ends="2026-07-11",
+    extended="2028-06-30",
     support="LTS until 2028-06-30",
+    proven="real packages on booted hosts",
 )
 
 DEBIAN_13 = replace(
@@ -60,7 +73,7 @@ DEBIAN_13 = replace(
         user_space=_USER_SPACE,
         kernel_modules=_MODULES,
         versions={"proprietary": "550.163.01", "open": "550.163.01"},
-        dkms=_DKMS,
+        libraries=_LIBRARIES,
         why="the only branch in the release",
         source=_ARCHIVE,
     ),
@@ -70,5 +83,14 @@ DEBIAN_13 = replace(
     ),
     compose=PackageOffer("2.26.1", ("docker-compose",), "Compose v2 as a plugin of the client", _ARCHIVE),
     no_compose="",
+    ends="2028-08-09",
+    extended="2030-06-30",
+    oldest_cuda="13.0",
+    repositories={
+        **DEBIAN_12.repositories,
+        "cuda": nvidia.repository("debian13", CUDA_DEBIAN_13, kind="deb"),
+        "docker": docker.deb("debian", "trixie"),
+    },
     support="full support until 2028-08-09",
+    proven="real packages on booted hosts; reboot in a virtual machine",
 )

@@ -84,7 +84,7 @@ _SIGNED_DEB = SignedModules(
 _DEB_HEADERS = {"": "linux-headers-{release}"}
 _RPM_HEADERS = {"": "kernel-devel-{release}", "+rt": "kernel-rt-devel-{release}", "+64k": "kernel-64k-devel-{release}"}
 _UEK = {**_RPM_HEADERS, "uek": "kernel-uek-devel-{release}"}
-_UEK_8 = (Compiler("uek", "gcc-toolset-14", "UEK 8 is built with GCC 14, newer than the system's compiler", _ORACLE),)
+_UEK_8 = (Compiler("6.12.", "gcc-toolset-14", "UEK 8 is built with GCC 14, newer than the system's compiler", _ORACLE),)
 
 _UBUNTU_24 = KnownRelease(
     "ubuntu", "24.04", "Ubuntu", vendor=True, headers=_DEB_HEADERS, signed=_SIGNED_DEB, oldest_cuda="12.5"
@@ -155,3 +155,11 @@ def find_release(identity: str | None, version: str | None) -> KnownRelease | No
     rows = [r for r in KNOWN_RELEASES if r.id == identity]
     exact = next((r for r in rows if r.version == (version or "")), None)
     return exact or next((r for r in rows if r.version == (version or "").split(".")[0]), None)
+
+
+def known(identity: str, version: str) -> KnownRelease:
+    """The row of a release that is in the table. Raises KeyError."""
+    found = find_release(identity, version)
+    if found is None:
+        raise KeyError(f"{identity} {version}")
+    return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from deploys.knowledge.distros import find_distro
-from deploys.knowledge.floors import find_floor
+from deploys.knowledge.floors import KNOWN_BAD, BadRange, find_floor
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import DAEMON_JSON
+from deploys.knowledge.records import Distro
 from deploys.plan import daemon_json
+from deploys.plan.capabilities import docker_origin, wants
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
-from deploys.plan.plan import wants
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
 
@@ -40,7 +43,8 @@ def docker_at_least_19_03(machine: Machine, settings: Settings) -> Finding | Non
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if not _docker_wanted(settings) or distro is None:
         return None
-    version = machine.docker.engine or machine.docker.client or distro.docker.version
+    coming = "" if docker_origin(machine, settings, distro) == "docker" or not distro.docker else distro.docker.version
+    version = machine.docker.engine or machine.docker.client or coming
     floor = find_floor("docker")
     if below(version, floor.refuse if floor else None) is not True:
         return None
@@ -48,8 +52,20 @@ def docker_at_least_19_03(machine: Machine, settings: Settings) -> Finding | Non
         "docker_at_least_19_03",
         f"Docker {version}",
         f"Docker {floor.refuse if floor else ''} or newer",
-        manager(distro.manager).install.format(packages=" ".join(distro.docker.packages)),
+        f"stop its containers, remove it and run again: {manager(distro.manager).remove.format(packages='docker docker.io docker-engine')}",
     )
+
+
+def _parts(machine: Machine, settings: Settings, distro: Distro) -> dict[str, str | None]:
+    """Component -> version: as installed, for Docker also as it is going to be."""
+    packages, vendor = machine.packages, docker_origin(machine, settings, distro) == "docker"
+    return {
+        "docker": machine.docker.engine or (distro.docker.version if distro.docker and not vendor else ""),
+        "containerd": packages.version("containerd") or packages.version("containerd.io"),
+        "runc": packages.version("runc"),
+        "compose": machine.docker.compose,
+        "container-toolkit": machine.toolkit.version,
+    }
 
 
 def container_security_floors(machine: Machine, settings: Settings) -> Finding | None:
@@ -57,14 +73,7 @@ def container_security_floors(machine: Machine, settings: Settings) -> Finding |
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if not _docker_wanted(settings) or distro is None:
         return None
-    packages = machine.packages
-    present = {
-        "docker": machine.docker.engine or distro.docker.version,
-        "containerd": packages.version("containerd") or packages.version("containerd.io"),
-        "runc": packages.version("runc"),
-        "compose": machine.docker.compose,
-        "container-toolkit": machine.toolkit.version,
-    }
+    present = _parts(machine, settings, distro)
     rows = {name: floor for name in present if (floor := find_floor(name))}
     low = [name for name, floor in rows.items() if present[name] and below(present[name], floor.warn)]
     if not low:
@@ -75,6 +84,30 @@ def container_security_floors(machine: Machine, settings: Settings) -> Finding |
         "; ".join(f"{n} {rows[n].warn} or newer: {rows[n].why}" for n in low),
         "keep the packages up to date; do not run untrusted images",
     )
+
+
+def container_parts_not_known_bad(machine: Machine, settings: Settings) -> Finding | None:
+    """Versions that others have found to go wrong are named, with what they break."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if not _docker_wanted(settings) or distro is None:
+        return None
+    present = _parts(machine, settings, distro)
+    bad = [row for row in KNOWN_BAD if _is_bad(row, present)]
+    if not bad:
+        return None
+    return warn(
+        "container_parts_not_known_bad",
+        "; ".join(f"{row.component} {present[row.component]}: {row.why}" for row in bad),
+        "versions without known faults",
+        "; ".join(row.fix for row in bad),
+    )
+
+
+def _is_bad(row: BadRange, present: Mapping[str, str | None]) -> bool:
+    """Is the part in the range, and the other one beside it too old?"""
+    version = present[row.component]
+    inside = below(version, row.first) is False and (row.fixed is None or below(version, row.fixed) is True)
+    return bool(version) and inside and (not row.other or below(present[row.other], row.other_below) is True)
 
 
 def daemon_json_readable(machine: Machine, settings: Settings) -> Finding | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from deploys.knowledge.distros import find_distro
-from deploys.knowledge.foreign import FOREIGN_DRIVER_PACKAGES, FOREIGN_ORIGINS
+from deploys.knowledge.foreign import FOREIGN_ANYWHERE, FOREIGN_DRIVER_PACKAGES, FOREIGN_ORIGINS
 from deploys.knowledge.managers import manager
-from deploys.knowledge.repositories import CONTAINER_TOOLKIT_DEB
-from deploys.plan.driver import DriverChoice, choose_driver
+from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_branch import judge_branch
 from deploys.plan.driver_fabric import plan_fabric
 from deploys.plan.driver_kernel import judge_kernels
+from deploys.plan.driver_source import choose_driver, origin, source_label
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
@@ -80,7 +81,7 @@ def _choice(machine: Machine, settings: Settings) -> DriverChoice | None:
 
 
 def driver_fits_gpus(machine: Machine, settings: Settings) -> Finding | None:
-    """The archive's driver must carry every GPU, in a flavour that each allows, as one consistent set."""
+    """The driver must carry every GPU, in a flavour that each allows, as one consistent set."""
     choice = _choice(machine, settings)
     if choice is None or not choice.problem:
         return None
@@ -91,7 +92,7 @@ def module_flavour_kept(machine: Machine, settings: Settings) -> Finding | None:
     """Both module flavours side by side: which one loads would be chance."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     choice = _choice(machine, settings)
-    if distro is None or choice is None or choice.problem:
+    if distro is None or distro.driver is None or choice is None or choice.problem or choice.origin != "distro":
         return None
     others = [
         name
@@ -115,6 +116,8 @@ def kernel_fits_driver(machine: Machine, settings: Settings) -> Finding | None:
     choice = _choice(machine, settings)
     if choice is None or choice.problem:
         return None
+    if choice.prebuilt:
+        return None
     built = all(machine.packages.version(p) for p in choice.packages[:1])
     verdicts = judge_kernels(machine, choice.version, choice.flavour, built=built)
     if not verdicts:
@@ -129,7 +132,7 @@ def kernel_fits_driver(machine: Machine, settings: Settings) -> Finding | None:
 def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | None:
     """Without Fabric Manager at exactly the driver's version, CUDA does not start on GPUs behind NVSwitches."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or settings.driver_source != "distro":
+    if distro is None or origin(settings, distro) != "distro":
         return None
     fabric = plan_fabric(machine, "", "")
     if not fabric.components:
@@ -141,7 +144,7 @@ def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | 
         "fabric_manager_available",
         f"{switches}; the archive of {distro.label} carries no {names}",
         f"{names} of the driver's full version",
-        'install it from NVIDIA\'s repository yourself and accept this check, or wait for gpu_driver_source = "nvidia"',
+        'set gpu_driver_source = "nvidia"; or install it yourself and accept this check',
     )
 
 
@@ -162,9 +165,10 @@ def _upgrade(machine: Machine, choice: DriverChoice) -> str:
     return f"{words.refresh} && {words.install.format(packages=' '.join(choice.packages))}"
 
 
-def no_foreign_driver(machine: Machine, _settings: Settings) -> Finding | None:
-    """A .run installation or another repository's driver must go before the archive's can come."""
-    needed = "no driver, or the one of the distribution's packages"
+def no_foreign_driver(machine: Machine, settings: Settings) -> Finding | None:
+    """A .run installation or another repository's driver must go before the one of this source can come."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    needed = "no driver, or the one of this source's packages"
     if machine.driver.runfile:
         fix = "nvidia-uninstall --silent && reboot, then run again"
         return stop("no_foreign_driver", f"a .run installation ({machine.driver.runfile})", needed, fix)
@@ -172,27 +176,46 @@ def no_foreign_driver(machine: Machine, _settings: Settings) -> Finding | None:
         found = f"driver files that no package owns: {_first(machine.driver.unowned, 3)}"
         fix = "`nvidia-uninstall --silent` where it exists, else remove these files; reboot, then run again"
         return stop("no_foreign_driver", found, needed, fix)
-    foreign = sorted(
-        name
-        for name, package in machine.packages.installed.items()
-        if package.installed and (name in FOREIGN_DRIVER_PACKAGES or _foreign_origin(machine, name))
-    )
+    where = origin(settings, distro) if distro else "distro"
+    foreign = [name for name in machine.packages.installed if _foreign(machine, settings, name, where)]
     if not foreign:
         return None
     fix = f"{manager(machine.packages.manager).remove.format(packages=' '.join(foreign))}; remove the repository they came from too"
+    other = "nvidia" if where == "distro" else "distro"
+    if not set(foreign) & FOREIGN_ANYWHERE:
+        fix += f'; or keep them: gpu_driver_source = "{other}"'
     return stop(
         "no_foreign_driver",
         f"driver packages of another origin: {_first(foreign, 6)}",
-        "driver packages of the distribution's archive only",
+        f"driver packages of {source_label(where, distro) if distro else 'the archive'} only",
         fix,
     )
 
 
-def _foreign_origin(machine: Machine, name: str) -> bool:
-    """From NVIDIA's driver repository. The container toolkit is in there too, and is no driver."""
-    if name in CONTAINER_TOOLKIT_DEB.packages or not name.startswith(("nvidia-", "libnvidia-", "libcuda")):
+def _foreign(machine: Machine, settings: Settings, name: str, where: str) -> bool:
+    """Is this package part of a driver that is not the chosen source's?"""
+    if machine.packages.version(name) is None:
         return False
-    return any(o in line for line in machine.packages.origins.get(name, ()) for o in FOREIGN_ORIGINS)
+    if name in FOREIGN_ANYWHERE:
+        return True
+    vendor = from_vendor(machine, settings, name)
+    if where == "distro":
+        return name in FOREIGN_DRIVER_PACKAGES or bool(vendor and _is_driver(machine, name))
+    return vendor is False and _is_driver(machine, name)
+
+
+def _is_driver(machine: Machine, name: str) -> bool:
+    return re.search(manager(machine.packages.manager).may_remove, name) is not None
+
+
+def from_vendor(machine: Machine, settings: Settings, name: str) -> bool | None:
+    """Does NVIDIA's repository, or the operator's mirror of it, offer the installed package? None: nobody offers it any more."""
+    lines = machine.packages.origins.get(name)
+    if not lines:
+        return None
+    mirror = settings.mirrors.get("cuda")
+    marks = (*FOREIGN_ORIGINS, *([mirror.url.split("://", 1)[-1]] if mirror else []))
+    return any(mark in line for line in lines for mark in marks)
 
 
 def _first(names: Sequence[str], count: int) -> str:

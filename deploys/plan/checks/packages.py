@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 
 from deploys.knowledge.distros import find_distro
-from deploys.knowledge.floors import find_floor
+from deploys.knowledge.distros.known import find_release
 from deploys.knowledge.managers import manager
+from deploys.knowledge.paths import repository_files
 from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import BOOT_SPARE, MIB, MIN_FREE_INODES, SIZES, TMP_SPARE
 from deploys.plan.apt_sources import has_release
-from deploys.plan.cuda import choose_cuda
-from deploys.plan.driver import choose_driver
-from deploys.plan.finding import Finding, stop
+from deploys.plan.capabilities import headers, wants
+from deploys.plan.cuda_source import plan_cuda
+from deploys.plan.driver_source import choose_driver
+from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
-from deploys.plan.plan import headers, make_plan
+from deploys.plan.plan import make_plan
+from deploys.plan.repositories import DOCKER
 from deploys.plan.settings import Settings
-from deploys.plan.versions import below
+from deploys.plan.versions import branch_of
 
 
 def package_database_healthy(machine: Machine, _settings: Settings) -> Finding | None:
@@ -50,7 +53,7 @@ def package_manager_free(machine: Machine, _settings: Settings) -> Finding | Non
 def sources_name_the_release(machine: Machine, _settings: Settings) -> Finding | None:
     """The host's own sources tell the mirror; without a line for the release there is none to keep."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or has_release(machine.packages.sources, distro.codename):
+    if distro is None or not distro.components or has_release(machine.packages.sources, distro.codename):
         return None
     return stop(
         "sources_name_the_release",
@@ -60,16 +63,18 @@ def sources_name_the_release(machine: Machine, _settings: Settings) -> Finding |
     )
 
 
-def headers_available(machine: Machine, _settings: Settings) -> Finding | None:
+def headers_available(machine: Machine, settings: Settings) -> Finding | None:
     """DKMS builds nothing for a kernel whose headers are neither installed nor offered."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or not any(machine.packages.candidates.get(meta) for meta in distro.header_metas.values()):
+    if distro is None or choose_driver(machine, settings, distro).prebuilt:
+        return None
+    if not any(machine.packages.candidates.get(meta) for meta in distro.header_metas.values()):
         # An index that knows no headers at all was never refreshed; the rehearsal does that, and judges then.
         return None
     missing = []
     for release in machine.kernels.served:
         kernel = machine.kernels.get(release)
-        offered = machine.packages.candidates.get(distro.headers.format(release=release))
+        offered = machine.packages.candidates.get(distro.headers_of(release))
         if not (kernel and kernel.headers) and offered == "":
             missing.append(release)
     if not missing:
@@ -78,17 +83,44 @@ def headers_available(machine: Machine, _settings: Settings) -> Finding | None:
     return stop(
         "headers_available",
         f"the package index has no headers for {', '.join(missing)}",
-        f"{distro.headers.format(release=missing[0])}, or DKMS builds nothing",
+        f"{distro.headers_of(missing[0])}, or DKMS builds nothing",
         f"refresh the index ({words.refresh}); if the package is gone, install the release's newest kernel and reboot into it: "
         f"{words.install.format(packages=_kernel_package(machine, distro))} && reboot",
     )
+
+
+def compiler_fits_kernel(machine: Machine, settings: Settings) -> Finding | None:
+    """A module that is built by an older compiler than its kernel may not build, or not load; the trial build decides."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or choose_driver(machine, settings, distro).prebuilt:
+        return None
+    release = find_release(distro.id, distro.version)
+    for name in machine.kernels.served:
+        kernel = machine.kernels.get(name)
+        maker, _, version = (kernel.compiler or "" if kernel and not kernel.nvidia_version else "").partition(" ")
+        own = machine.kernels.gcc
+        if maker == "clang":
+            found, package = f"kernel {name} was built with clang {version}", "clang lld llvm"
+        elif maker == "gcc" and own and branch_of(own).isdecimal() and int(branch_of(own)) < int(branch_of(version)):
+            known = release.compiler(name) if release else None
+            found = f"kernel {name} was built with GCC {version}, this host's gcc is {own}"
+            package = known.package if known else f"gcc-{branch_of(version)}"
+        else:
+            continue
+        return warn(
+            "compiler_fits_kernel",
+            found,
+            "the compiler that built the kernel, or a newer one of its kind",
+            f"{manager(distro.manager).install.format(packages=package)}; the trial build tells whether it is needed",
+        )
+    return None
 
 
 def _kernel_package(machine: Machine, distro: Distro) -> str:
     """The package that follows the newest kernel of this host's flavour; the plainest one for kernels of other makers."""
     metas = set(distro.header_metas.values())
     meta = next((p for p in headers(machine, distro) if p in metas), min(metas, key=len))
-    return meta.replace("headers", "image")
+    return meta.replace("headers", "image").replace("kernel-devel", "kernel-core")
 
 
 def disk_space(machine: Machine, settings: Settings) -> Finding | None:
@@ -134,57 +166,57 @@ def _judge_space(machine: Machine, need: dict[str, int]) -> Finding | None:
     )
 
 
-def cuda_newer_than_11_3(machine: Machine, settings: Settings) -> Finding | None:
-    """CUDA 11.3 and older is refused; a version that the archive does not carry is refused by name."""
-    distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or settings.cuda is None or settings.profile == "containers":
-        return None
-    asked = () if settings.cuda == "auto" else settings.cuda_versions
-    other = [v for v in asked if v != distro.cuda.version]
-    if other:
-        return stop(
-            "cuda_newer_than_11_3",
-            f"gpu_cuda asks for {', '.join(other)}; {distro.label} carries {distro.cuda.version}",
-            "a CUDA version that the source carries",
-            f'set gpu_cuda = "{distro.cuda.version}" or "auto"',
-        )
-    floor = find_floor("cuda")
-    if below(distro.cuda.version, floor.refuse if floor else None) is False:
-        return None
-    return stop(
-        "cuda_newer_than_11_3",
-        f"{distro.label} carries CUDA {distro.cuda.version}",
-        "CUDA newer than 11.3",
-        "use a newer release of the distribution, or set gpu_cuda = None",
-    )
-
-
 def cuda_fits(machine: Machine, settings: Settings) -> Finding | None:
-    """The toolkit must run on every GPU with the driver that is chosen."""
+    """The source must carry the toolkit, and it must run on every GPU with the driver that is chosen."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or not machine.gpus or settings.cuda is None or settings.profile == "containers":
+    if distro is None or not machine.gpus or "cuda" not in wants(settings):
         return None
     driver = choose_driver(machine, settings, distro)
     if driver.problem:
         return None
-    choice = choose_cuda(machine, driver.version, (), (distro.cuda.version,), f"the archive of {distro.label}")
+    choice = plan_cuda(machine, settings, distro, driver)
     return stop("cuda_fits", choice.problem, choice.needed, choice.fix) if choice.problem else None
 
 
-def sources_offered(_machine: Machine, settings: Settings) -> Finding | None:
-    """Sources and the AUR path that a release has no steps for yet are refused, never ignored."""
+def sources_offered(machine: Machine, settings: Settings) -> Finding | None:
+    """A source of Docker, or a way to the container runtime, that the release does not have is refused, never ignored."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or "docker" not in wants(settings):
+        return None
     asked = []
-    if settings.driver_source != "distro":
-        asked.append(f'gpu_driver_source = "{settings.driver_source}"')
-    if settings.docker_source != "distro":
-        asked.append(f'gpu_docker_source = "{settings.docker_source}"')
-    if settings.container_runtime == "aur":
-        asked.append('gpu_container_runtime = "aur"')
+    if settings.docker_source == "docker" and distro.repository(DOCKER) is None:
+        asked.append(('gpu_docker_source = "docker"', "distro"))
+    if settings.docker_source == "distro" and distro.docker is None:
+        asked.append(('gpu_docker_source = "distro"', "docker"))
+    if settings.container_runtime == "aur" and not manager(distro.manager).aur:
+        asked.append(('gpu_container_runtime = "aur"', "nvidia"))
     if not asked:
         return None
+    fix = " and ".join(f'{key.split(" ")[0]} = "{value}"' for key, value in asked)
     return stop(
         "sources_offered",
-        ", ".join(asked),
-        "a source that this release has steps for",
-        'set gpu_driver_source = "distro", gpu_docker_source = "distro", gpu_container_runtime = "nvidia"',
+        f"{', '.join(key for key, _ in asked)}; {distro.label} has no such source",
+        "a source that this release has",
+        f"set {fix}",
+    )
+
+
+def repository_keys_known(machine: Machine, settings: Settings) -> Finding | None:
+    """A repository whose key nobody here has checked is used only with a key that the operator brings."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or not machine.gpus:
+        return None
+    plan = make_plan(machine, settings, distro)
+    used = [r for c in plan.capabilities if c.packages and (r := distro.repository(c.repository))]
+    unknown = {f.path for f in plan.files if not f.content and not f.fetch}
+    lacking = [r for r in used if repository_files(distro.manager, r.name)[0] in unknown]
+    if not lacking:
+        return None
+    first = lacking[0]
+    fix = f'fetch the key, compare its fingerprint with the vendor\'s documentation, and set gpu_mirrors = {{"{first.name}": {{"url": "{first.url}", "key": "files/{first.name}.asc", "fingerprint": "40 HEX DIGITS"}}}}'
+    return stop(
+        "repository_keys_known",
+        f"the signing key of {first.url} is not known here",
+        "a key with a checked fingerprint",
+        fix,
     )

@@ -6,6 +6,7 @@ import time
 
 from deploys.knowledge.distros import find_distro, supported
 from deploys.knowledge.floors import find_floor
+from deploys.plan.driver_branch import today
 from deploys.plan.driver_fabric import find_board
 from deploys.plan.driver_secure_boot import choose_secure_boot
 from deploys.plan.finding import Finding, stop, warn
@@ -131,6 +132,23 @@ def distro_supported(machine: Machine, _settings: Settings) -> Finding | None:
         return None
     found = (distro.name or f"{distro.id or ''} {distro.version or ''}").strip() or "unknown distribution"
     return stop("distro_supported", found, f"one of: {supported()}", "use one of these releases")
+
+
+def release_not_ended(machine: Machine, _settings: Settings) -> Finding | None:
+    """A release past its regular support is named; one past its last support of any kind is refused."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    date = today(machine)
+    if distro is None or not distro.ends or distro.ends >= date:
+        return None
+    last = distro.extended or distro.ends
+    say = stop if distro.extended and distro.extended < date else warn
+    later = f", extended support ends {last}" if say is warn and last != distro.ends else ""
+    return say(
+        "release_not_ended",
+        f"{distro.label}: regular support ended {distro.ends}{later}",
+        "a release that still gets security fixes",
+        "upgrade the release, or move the host to a newer one",
+    )
 
 
 def systemd_is_init(machine: Machine, _settings: Settings) -> Finding | None:

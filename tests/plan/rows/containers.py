@@ -8,7 +8,7 @@ from tests.plan.hosts import (
     debian_12_bare,
     installed,
 )
-from tests.plan.rows.case import BARE, DONE, ok, stop, warn
+from tests.plan.rows.case import BARE, DONE, EMPTY, ok, stop, warn
 
 CONTAINERS = [
     ok("no_podman_or_snap_docker", "none", BARE),
@@ -59,6 +59,29 @@ CONTAINERS = [
         "CVE-2026-24260",
     ),
     ok("container_security_floors", "not wanted", BARE, profile="raw"),
+    ok("container_parts_not_known_bad", "nothing there yet", BARE),
+    ok("container_parts_not_known_bad", "not part of the profile", BARE, profile="raw"),
+    ok("container_parts_not_known_bad", "unsupported distribution", EMPTY),
+    ok("container_parts_not_known_bad", "fixed", changed(DONE, toolkit__version="1.18.1", docker__engine="25.0.3")),
+    ok(
+        "container_parts_not_known_bad",
+        "CDI that the engine reads",
+        changed(DONE, toolkit__version="1.20.0", docker__engine="26.1.0"),
+    ),
+    warn(
+        "container_parts_not_known_bad",
+        "CDI that the engine cannot read",
+        changed(DONE, toolkit__version="1.19.0", docker__engine="26.0.2"),
+        "container-toolkit 1.19.0",
+        "Docker reads from 26.1 on",
+    ),
+    warn(
+        "container_parts_not_known_bad",
+        "a release with a fault of its own",
+        changed(DONE, toolkit__version="1.18.0"),
+        "container-toolkit 1.18.0: it writes containerd's configuration",
+        "1.19.1 or newer",
+    ),
     ok("daemon_json_readable", "none", BARE),
     ok("daemon_json_readable", "ours", DONE),
     ok(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from deploys.plan.machine import Lock
+from dataclasses import replace
+
+from deploys.plan.machine import Lock, Machine
+from facts.probe import parse_machine
+from inventories.releases import RELEASES, recording
 from tests.plan.hosts import (
     GIB,
     K80,
@@ -16,7 +20,7 @@ from tests.plan.hosts import (
     sources,
     space,
 )
-from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop
+from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop, warn
 
 HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
 LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
@@ -28,6 +32,13 @@ K80_ON_470 = offered(
     nvidia_kernel_dkms="470.256.02-1",
     libcuda1="470.256.02-1",
 )
+
+
+def built_by(compiler: str, gcc: str) -> Machine:
+    """A bare host whose kernel was built by `compiler`, with a gcc of that version."""
+    kernels = tuple(replace(k, compiler=compiler) for k in BARE.kernels.installed)
+    return changed(BARE, kernels__installed=kernels, kernels__gcc=gcc)
+
 
 # What a refreshed index knows at least.
 INDEX = {"linux-headers-amd64": "6.1.192-2"}
@@ -138,6 +149,20 @@ PACKAGES = [
         ),
         "6.1.0-50-amd64, 6.1.0-49-amd64",
     ),
+    ok("compiler_fits_kernel", "not known", BARE),
+    ok("compiler_fits_kernel", "unsupported distribution", EMPTY),
+    ok("compiler_fits_kernel", "the same", built_by("gcc 12.2.0", "12.2.0")),
+    ok("compiler_fits_kernel", "a newer one", built_by("gcc 12.2.0", "14.2.0")),
+    ok("compiler_fits_kernel", "none yet: the release's own comes", built_by("gcc 12.2.0", "")),
+    warn(
+        "compiler_fits_kernel",
+        "an older one",
+        built_by("gcc 14.2.1", "11.5.0"),
+        "GCC 14.2.1",
+        "gcc is 11.5.0",
+        "gcc-14",
+    ),
+    warn("compiler_fits_kernel", "clang", built_by("clang 18.1.8", "12.2.0"), "clang 18.1.8", "lld"),
     ok("disk_space", "enough", BARE),
     ok("disk_space", "unknown is not full", debian_12_bare(filesystems=())),
     ok("disk_space", "full, and nothing to install", debian_13_converged(filesystems=space(1 * MIB))),
@@ -167,15 +192,12 @@ PACKAGES = [
     stop(
         "disk_space", "inodes", debian_12_bare(filesystems=space(inodes=300)), "/ has 300 free inodes", "20000 inodes"
     ),
-    ok("cuda_newer_than_11_3", "11.8", BARE),
-    ok("cuda_newer_than_11_3", "the archive's by number", DONE, cuda=("12.4",)),
-    ok("cuda_newer_than_11_3", "none wanted", BARE, cuda=None),
-    ok("cuda_newer_than_11_3", "not part of the profile", BARE, profile="containers"),
-    ok("cuda_newer_than_11_3", "unsupported distribution", EMPTY),
-    stop(
-        "cuda_newer_than_11_3", "12.4 on Debian 12", BARE, "12.4", "carries 11.8", 'gpu_cuda = "11.8"', cuda=("12.4",)
-    ),
-    stop("cuda_newer_than_11_3", "two at once", DONE, "asks for 12.9, 13.0;", cuda=("12.4", "12.9", "13.0")),
+    ok("cuda_fits", "the archive's by number", DONE, cuda=("12.4",)),
+    ok("cuda_fits", "none wanted at all", BARE, cuda=None),
+    ok("cuda_fits", "not part of the profile", BARE, profile="containers"),
+    ok("cuda_fits", "unsupported distribution", EMPTY),
+    stop("cuda_fits", "12.4 on Debian 12", BARE, "does not carry CUDA 12.4", 'gpu_cuda = "11.8"', cuda=("12.4",)),
+    stop("cuda_fits", "two of three", DONE, "13.0", cuda=("12.4", "12.9", "13.0")),
     ok("cuda_fits", "11.8 on branch 535", BARE),
     ok("cuda_fits", "12.4 on branch 550", DONE),
     ok("cuda_fits", "none wanted", K80_ON_470, cuda=None),
@@ -183,14 +205,22 @@ PACKAGES = [
     stop("cuda_fits", "Kepler has no CUDA 12", K80_ON_470, "12.4", "Kepler", "11.8", "gpu_cuda = None"),
     stop("cuda_fits", "12.4 on branch 470", changed(K80_ON_470, pci=gpus(T4)), "525.60.13", "470.256.02"),
     ok("sources_offered", "the distribution's", BARE),
-    stop("sources_offered", "NVIDIA's driver", BARE, 'gpu_driver_source = "nvidia"', driver_source="nvidia"),
+    ok("sources_offered", "not part of the profile", BARE, profile="raw"),
     stop(
         "sources_offered",
-        "everything",
+        "the AUR on Debian",
         BARE,
-        'gpu_driver_source = "nvidia", gpu_docker_source = "docker", gpu_container_runtime = "aur"',
-        driver_source="nvidia",
-        docker_source="docker",
+        'gpu_container_runtime = "aur"',
+        "Debian 12",
         container_runtime="aur",
     ),
+    ok("repository_keys_known", "a shipped key", BARE),
+    stop(
+        "repository_keys_known",
+        "a key that nobody here has checked",
+        parse_machine(recording(next(r for r in RELEASES if r.name == "rocky-10.0"))),
+        "repos/rhel10/x86_64 is not known here",
+        'gpu_mirrors = {"cuda"',
+    ),
+    ok("repository_keys_known", "no GPU", debian_12_bare(pci=())),
 ]

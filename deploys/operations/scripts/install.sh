@@ -1,5 +1,5 @@
 # Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
-# Needs: PACKAGES MODULES LIBRARIES DKMS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
+# Needs: PACKAGES MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
 SCRATCH=$STATE_DIR/transaction
 mkdir -p "$SCRATCH"
 placed=
@@ -13,7 +13,9 @@ trap 'exit 143' TERM INT HUP
 
 drop_overrides
 say "transaction: index"
-update_index "$SCRATCH/update" || refuse "the package index cannot be refreshed"
+m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed"; }
+m_release
+m_prepare
 # shellcheck disable=SC2086
 simulate $PACKAGES
 same_version
@@ -28,19 +30,17 @@ for kept in "$STATE_DIR"/dkms/*/*; do
     placed="$placed $override"
 done
 say "transaction: install"
-# Packages ask for a new boot image again and again in one transaction; it is built once, at the end.
-mkdir -p "$SCRATCH/bin"
-printf '#!/bin/sh\n: >%s/image-wanted\n' "$SCRATCH" >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
 # shellcheck disable=SC2086
-apt -o DPkg::Path="$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" install $PACKAGES || refuse "apt could not install the packages"
-if [ -e "$SCRATCH/image-wanted" ]; then
-    say "transaction: boot image"
-    update-initramfs -u || refuse "the boot image could not be built"
-fi
+m_transaction $PACKAGES || refuse "the packages could not be installed"
+m_hold || refuse "the driver's packages could not be held at their versions"
 if [ -n "$MODULES" ]; then
+    want=$(coming_version "${SAME_VERSION%% *}")
     for kernel in $KERNELS; do
-        module=$(find "/lib/modules/$kernel" -name "$DKMS.ko*" | head -n 1)
-        [ -n "$module" ] && [ -n "$(modinfo -F vermagic "$module" 2>/dev/null)" ] || refuse "no usable kernel module $DKMS for $kernel"
+        module=
+        for file in $(find "/lib/modules/$kernel" -name 'nvidia.ko*' -o -name 'nvidia-current*.ko*' | grep -v -e -uvm -e -drm -e -modeset -e -peermem); do
+            [ "$(modinfo -F version "$file" 2>/dev/null)" = "$want" ] && module=$file
+        done
+        [ -n "$module" ] || refuse "no usable kernel module $want for $kernel"
     done
 fi
 say "transaction: done"

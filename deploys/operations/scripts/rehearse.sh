@@ -1,7 +1,7 @@
 # Rehearses the whole transaction in an overlay over the root file system: sources, signatures, index, dependencies and the build
-# of the kernel module. Whatever fails here leaves the host as it was. On success the packages are in apt's cache and the built
-# modules wait in STATE_DIR, so that nothing is downloaded or compiled twice.
-# Needs: PACKAGES MODULES LIBRARIES BUILD DKMS KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_files().
+# of the kernel module. Whatever fails here leaves the host as it was. On success the packages are in the manager's cache and the
+# built modules wait in STATE_DIR, so that nothing is downloaded or compiled twice.
+# Needs: PACKAGES MODULES SAME_VERSION BUILD KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_files().
 TRIAL=$STATE_DIR/trial
 ROOT=$TRIAL/root
 SCRATCH=$TRIAL/scratch
@@ -24,15 +24,38 @@ overlay() {
     mount -t overlay gpu-host-trial -o "lowerdir=$1,upperdir=$TRIAL/layers/$name/upper,workdir=$TRIAL/layers/$name/work" "$ROOT$1"
 }
 
+# What the kernel lets no overlay cover, as the vfat of an EFI system partition: nothing in the rehearsal may write there.
+read_only() { mount --bind "$1" "$ROOT$1" && mount -o remount,bind,ro "$ROOT$1"; }
+
+# The module that DKMS has just built: its name and version, for every kernel or not at all.
+built_modules() {
+    for folder in "$ROOT"/var/lib/dkms/nvidia*/*/; do
+        [ -n "$(find "$folder" -maxdepth 0 -newer "$SCRATCH/update")" ] || continue
+        DKMS_VERSION=$(basename "$folder") DKMS=$(basename "$(dirname "$folder")") missing=
+        for kernel in $KERNELS; do
+            inside dkms status -m "$DKMS" -v "$DKMS_VERSION" -k "$kernel" | grep -Eq 'installed|built' || missing="$missing $kernel"
+        done
+        [ -n "$missing" ] || return 0
+    done
+    return 1
+}
+
+# What the compiler said; fails when no build was tried.
+show_compiler_errors() {
+    log=$(find "$ROOT/var/lib/dkms" -name make.log -newer "$SCRATCH/update" | head -n 1)
+    [ -n "$log" ] && { grep -E 'error|Error|No rule|fatal' "$log" | head -n 15; true; }
+}
+
 # Keeps the built modules under the names that the build gave them, so that the transaction need not compile them again.
 keep_modules() {
     for kernel in $KERNELS; do
-        built=$(find "$ROOT/var/lib/dkms/$DKMS/$1/$kernel" -type d -name module | head -n 1)
+        built=$(find "$ROOT/var/lib/dkms/$DKMS/$DKMS_VERSION/$kernel" -type d -name module | head -n 1)
         [ -n "$built" ] || continue
-        mkdir -p "$STATE_DIR/dkms/$DKMS-$1/$kernel"
+        kept=$STATE_DIR/dkms/$DKMS-$DKMS_VERSION/$kernel
+        mkdir -p "$kept"
         bash -c '. "$1" >/dev/null 2>&1; for i in "${!BUILT_MODULE_NAME[@]}"; do echo "${DEST_MODULE_NAME[$i]:-${BUILT_MODULE_NAME[$i]}} ${BUILT_MODULE_NAME[$i]}"; done' _ \
-            "$ROOT/usr/src/$DKMS-$1/dkms.conf" | while read -r installed_as built_as; do
-            target=$STATE_DIR/dkms/$DKMS-$1/$kernel/$built_as.ko
+            "$ROOT/usr/src/$DKMS-$DKMS_VERSION/dkms.conf" | while read -r installed_as built_as; do
+            target=$kept/$built_as.ko
             # Unpacked inside: the host may lack the program, DKMS has brought it along.
             for file in "$built/$installed_as".ko*; do
                 case $file in
@@ -44,7 +67,7 @@ keep_modules() {
             done
         done
         # A damaged copy would be installed as it is; without any copy the transaction compiles.
-        for copy in "$STATE_DIR/dkms/$DKMS-$1/$kernel"/*.ko; do
+        for copy in "$kept"/*.ko; do
             [ -n "$(modinfo -F vermagic "$copy" 2>/dev/null)" ] || { rm -rf "$STATE_DIR/dkms"; return 0; }
         done
     done
@@ -63,7 +86,7 @@ overlay / || refuse "no overlay can be mounted over / (kernel module overlay)"
 awk '$2 ~ "^/(usr|var|boot|opt|etc|srv|lib)(/|$)" { print $2 }' /proc/self/mounts | grep -Ev '^/var/lib/(docker|containers?|containerd|lxcfs|kubelet|gpu-host)(/|$)' | sort -u >"$SCRATCH/mounts"
 while read -r part; do
     [ -d "$part" ] || continue
-    overlay "$part" || refuse "no overlay can be mounted over $part"
+    overlay "$part" || read_only "$part" || refuse "no overlay can be mounted over $part"
 done <"$SCRATCH/mounts"
 attach() { mount "$@" || refuse "cannot be mounted for the rehearsal: $*"; }
 attach --rbind /dev "$ROOT/dev" && mount --make-rslave "$ROOT/dev"
@@ -71,20 +94,19 @@ attach -t proc proc "$ROOT/proc"
 attach --rbind /sys "$ROOT/sys" && mount --make-rslave "$ROOT/sys"
 attach -t tmpfs -o mode=755 tmpfs "$ROOT/run"
 # The downloads are worth keeping: they go to the host's own cache.
-mkdir -p /var/cache/apt/archives/partial "$ROOT/var/cache/apt/archives" && attach --bind /var/cache/apt/archives "$ROOT/var/cache/apt/archives"
+for folder in $(m_cache); do
+    mkdir -p "$folder" "$ROOT$folder" && attach --bind "$folder" "$ROOT$folder"
+done
 resolver=$(readlink -f /etc/resolv.conf 2>/dev/null || true)
 case $resolver in /run/*) mkdir -p "$ROOT$(dirname "$resolver")" && cp "$resolver" "$ROOT$resolver" ;; esac
-# Written inside, so that a link on the host cannot lead outside: no service starts, no boot image is built.
-inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
-    printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d
-    printf "#!/bin/sh\nexit 0\n" >/usr/sbin/update-initramfs
-    chmod 755 /usr/sbin/policy-rc.d /usr/sbin/update-initramfs' || refuse "the overlay cannot be written to"
+# Written inside, so that a link on the host cannot lead outside.
+m_quiet || refuse "the overlay cannot be written to"
 
 say "rehearsal: sources and signatures"
 write_files "$ROOT"
-# shellcheck disable=SC2086
-apt() { inside apt-get $apt_options "$@" </dev/null; }
-update_index "$SCRATCH/update" || refuse "the package index cannot be refreshed with these sources"
+m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed with these sources"; }
+m_release
+m_prepare
 say "rehearsal: dependencies"
 # shellcheck disable=SC2086
 simulate $PACKAGES
@@ -93,22 +115,17 @@ same_version
 if [ -n "$MODULES" ]; then
     say "rehearsal: trial build of $MODULES"
     # shellcheck disable=SC2086
-    apt --download-only install $BUILD $MODULES || refuse "the packages of the kernel module cannot be downloaded"
+    m_download $BUILD $MODULES || refuse "the packages of the kernel module cannot be downloaded"
     # shellcheck disable=SC2086
-    if ! apt install $BUILD $MODULES; then
-        log=$(find "$ROOT/var/lib/dkms" -name make.log -newer "$SCRATCH/update" | head -n 1)
-        [ -n "$log" ] || refuse "the packages of the kernel module cannot be installed"
-        grep -E 'error|Error|No rule|fatal' "$log" | head -n 15
-        refuse "the kernel module does not compile on this host"
+    if ! m_install $BUILD $MODULES; then
+        show_compiler_errors && refuse "the kernel module does not compile on this host"
+        refuse "the packages of the kernel module cannot be installed"
     fi
-    version=$(inside dkms status "$DKMS" | sed -n 's|^[^/,]*[/,] *\([^,:]*\)[,:].*|\1|p' | head -n 1)
-    for kernel in $KERNELS; do
-        inside dkms status -m "$DKMS" -v "$version" -k "$kernel" | grep -Eq 'installed|built' || refuse "no kernel module was built for $kernel"
-    done
-    say "rehearsal: $DKMS $version built for $KERNELS"
-    keep_modules "$version"
+    built_modules || { show_compiler_errors; refuse "no kernel module was built for $KERNELS"; }
+    say "rehearsal: $DKMS $DKMS_VERSION built for $KERNELS"
+    keep_modules
 fi
 say "rehearsal: download"
 # shellcheck disable=SC2086
-apt --download-only install $PACKAGES || refuse "the packages cannot be downloaded"
+[ -z "$PACKAGES" ] || m_download $PACKAGES || refuse "the packages cannot be downloaded"
 say "rehearsal: passed"

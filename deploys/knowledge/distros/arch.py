@@ -1,0 +1,59 @@
+"""Arch Linux's room, with Manjaro and EndeavourOS: everything from the official repositories, which carry open modules only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploys.knowledge.records import Distro, DriverOffer, PackageOffer, Source
+
+_EXTRA = Source(
+    "archlinux.org package pages and news of 2025-12-20 (copies); github endeavouros-team/PKGBUILDS", "2026-11-22"
+)
+
+ARCH = Distro(
+    id="arch",
+    version="",
+    name="Arch Linux",
+    codename="",
+    manager="pacman",
+    headers={
+        "": "linux-headers",
+        "-lts": "linux-lts-headers",
+        "-zen": "linux-zen-headers",
+        "-hardened": "linux-hardened-headers",
+    },
+    header_metas={},
+    build_packages=("dkms", "gcc", "make", "python"),
+    driver=DriverOffer(
+        branch="615",
+        user_space_version="615.71.09",
+        user_space=("nvidia-utils",),
+        libraries=("nvidia-utils",),
+        kernel_modules={"open": ("nvidia-open-dkms",)},
+        versions={"open": "615.71.09"},
+        why="the only branch of a rolling release; since 590 its modules are the open ones",
+        source=_EXTRA,
+    ),
+    cuda=PackageOffer("13.4", ("cuda",), "the only toolkit in the official repositories, in /opt/cuda", _EXTRA),
+    docker=PackageOffer("29", ("docker", "docker-buildx"), "the engine of the official repositories", _EXTRA),
+    compose=PackageOffer("2", ("docker-compose",), "Compose v2 as a plugin of the client", _EXTRA),
+    runtime=PackageOffer(
+        "1.19",
+        ("nvidia-container-toolkit",),
+        "the toolkit of the official repositories, by the name of NVIDIA's own",
+        _EXTRA,
+    ),
+    default_driver="distro",
+    default_docker="distro",
+)
+ENDEAVOUROS = replace(ARCH, id="endeavouros", name="EndeavourOS")
+# Manjaro names kernels and their headers after the series: linux612 has linux612-headers.
+MANJARO = replace(
+    ARCH,
+    id="manjaro",
+    name="Manjaro",
+    headers={
+        f"{major}.{minor}.": f"linux{major}{minor}-headers"
+        for major, minor in ((6, 6), (6, 12), (6, 18), (6, 19), (7, 0))
+    },
+)

@@ -1,0 +1,42 @@
+"""Fedora's room. NVIDIA's repository for one release stops when the next one appears."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploys.knowledge.distros.known import known
+from deploys.knowledge.records import Distro
+from deploys.knowledge.vendors import docker, nvidia, toolkit
+from deploys.knowledge.vendors.keys import CUDA_FEDORA_43, CUDA_FEDORA_44
+
+FEDORA_43 = Distro(
+    id="fedora",
+    version="43",
+    name="Fedora",
+    codename="",
+    manager="dnf5",
+    headers=known("fedora", "43").headers,
+    header_metas={},
+    build_packages=("dkms", "gcc", "make", "kernel-headers", "python3"),
+    layouts=(nvidia.LOCKED,),
+    vendor_cuda=nvidia.CUDA_TOOLKIT,
+    oldest_cuda="13.0",
+    proven="transactions: real package manager with stand-ins; the rest recorded",
+    repositories={
+        "cuda": nvidia.repository("fedora43", CUDA_FEDORA_43, kind="rpm"),
+        "docker": docker.rpm("fedora", "43"),
+        "nvidia-container-toolkit": toolkit.RPM,
+    },
+    ends="2026-12-09",
+)
+FEDORA_44 = replace(
+    FEDORA_43,
+    version="44",
+    oldest_cuda="13.3",
+    repositories={
+        **FEDORA_43.repositories,
+        "cuda": nvidia.repository("fedora44", CUDA_FEDORA_44, kind="rpm"),
+        "docker": docker.rpm("fedora", "44"),
+    },
+    ends="2027-06-02",
+)

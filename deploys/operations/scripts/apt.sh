@@ -1,0 +1,62 @@
+# apt, 2.4 and newer. Needs: LOCK_WAIT (seconds), PINS, HOLDS.
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none
+
+# Options of every call; local configuration files are kept, nobody is asked.
+apt_options="-q -y -o DPkg::Lock::Timeout=$LOCK_WAIT -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+apt_options="$apt_options -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3"
+# A set of one driver goes back as well as forth; our own holds are ours to move.
+apt_options="$apt_options --allow-downgrades --allow-change-held-packages"
+# shellcheck disable=SC2086
+apt() { inside apt-get $apt_options "$@" </dev/null; }
+
+# apt-get update does not wait for the lists lock, and exits 0 on a bad signature while it has an older index:
+# so wait here, and let any error be an error.
+m_refresh() {
+    waited=0
+    while :; do
+        apt -o APT::Update::Error-Mode=any update >"$1" 2>&1 && return 0
+        rc=$?
+        grep -q 'Could not get lock' "$1" && [ "$waited" -lt "$LOCK_WAIT" ] || return "$rc"
+        waited=$((waited + 5)); sleep 5
+    done
+}
+
+# The packages that steer the choice of all others are there before these are asked for.
+m_prepare() {
+    # shellcheck disable=SC2086
+    [ -z "$PINS" ] || apt install $PINS || refuse "the packages that pin the driver's branch cannot be installed: $PINS"
+}
+
+m_simulate() { said=$1; shift; apt -s install "$@" >"$said" 2>&1; }
+# Inst NAME [OLD] (NEW ORIGIN [ARCH]); Remv NAME [OLD]
+m_changes() {
+    awk '$1 == "Remv" { print "remove", $2, substr($3, 2, length($3) - 2) }
+        $1 == "Inst" { kind = $3 ~ /^\[/ ? "upgrade" : "install"
+            for (i = 3; i <= NF; i++) if ($i ~ /^\(/) { print kind, $2, substr($i, 2); break } }' "$1"
+}
+# shellcheck disable=SC2016 # dpkg-query's own fields
+m_version() { inside dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i //p'; }
+m_download() { apt --download-only install "$@"; }
+m_install() { apt install "$@"; }
+m_cache() { mkdir -p /var/cache/apt/archives/partial; echo /var/cache/apt/archives; }
+m_quiet() {
+    inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
+        printf "#!/bin/sh\nexit 101\n" >/usr/sbin/policy-rc.d
+        printf "#!/bin/sh\nexit 0\n" >/usr/sbin/update-initramfs
+        chmod 755 /usr/sbin/policy-rc.d /usr/sbin/update-initramfs'
+}
+
+# Packages ask for a new boot image again and again in one transaction; it is built once, at the end.
+m_transaction() {
+    mkdir -p "$SCRATCH/bin"
+    printf '#!/bin/sh\n: >%s/image-wanted\n' "$SCRATCH" >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
+    apt -o DPkg::Path="$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" install "$@" || return 1
+    [ -e "$SCRATCH/image-wanted" ] || return 0
+    say "transaction: boot image"
+    update-initramfs -u || refuse "the boot image could not be built"
+}
+
+# shellcheck disable=SC2086
+m_hold() { [ -z "$HOLDS" ] || inside apt-mark hold $HOLDS >/dev/null; }
+# apt moves what it is told to move, held or not.
+m_release() { :; }

@@ -1,0 +1,62 @@
+# Shared by all scripts; the manager's own file (apt.sh, dnf.sh, zypper.sh, pacman.sh) follows it and defines m_* functions:
+#   m_refresh FILE        refresh the index of all sources, every error an error; output into FILE
+#   m_prepare             what must be there before the packages can be asked for (PINS, STREAM)
+#   m_simulate FILE SPEC  solve, change nothing; output into FILE
+#   m_changes FILE        that output as lines "install|upgrade|remove NAME VERSION"
+#   m_version NAME        version of an installed package, "" when it is not
+#   m_download SPEC, m_install SPEC
+#   m_cache               folders that keep downloads, one a line
+#   m_quiet               inside an overlay: no service starts, no boot image is built
+#   m_transaction SPEC    m_install on the host; boot images are built once at most
+#   m_hold, m_release     HOLDS are kept at their versions, or free to move
+# `inside` runs a command where the packages are: on the host, or in the overlay.
+export LC_ALL=C
+set -u
+
+say() { printf '@@ %s\n' "$*"; }
+# The reason of a refusal; its last lines reach the person who runs this.
+refuse() { printf '@@ refused: %s\n' "$*"; exit 1; }
+inside() { "$@"; }
+
+# Version of the vendor, without epoch and revision.
+upstream() { sed "s/^[0-9]*://; s/[-_].*//"; }
+
+# Would the transaction remove what it must not, or move a package that keeps the host reachable and bootable?
+simulate() {
+    : >"$SCRATCH/changes"
+    [ $# -gt 0 ] || return 0
+    m_simulate "$SCRATCH/simulation" "$@" || { cat "$SCRATCH/simulation"; refuse "the packages cannot be installed together"; }
+    m_changes "$SCRATCH/simulation" >"$SCRATCH/changes"
+    removals=$(awk '$1 == "remove" { print $2 }' "$SCRATCH/changes")
+    removed=$(printf '%s\n' "$removals" | grep -Ev "$MAY_REMOVE|^$" | tr '\n' ' ')
+    [ -z "$removed" ] || refuse "the transaction would remove: $removed"
+    # shellcheck disable=SC2086
+    [ -z "$removals" ] || say "replaces other packages of the driver:" $removals
+    moved=$(awk '$1 != "remove" { print $2 }' "$SCRATCH/changes" | grep -E "$MUST_STAY" | tr '\n' ' ')
+    [ -z "$moved" ] || refuse "the transaction would change packages that keep the host reachable: $moved"
+}
+
+# Version that a package will have: from the simulation, else as installed.
+coming_version() {
+    coming=$(awk -v n="$1" '$1 != "remove" && $2 == n { print $3; exit }' "$SCRATCH/changes")
+    [ -n "$coming" ] || coming=$(m_version "$1")
+    printf '%s' "$coming" | upstream
+}
+
+# A driver works only when kernel modules and libraries are of one version.
+same_version() {
+    seen=
+    for name in $SAME_VERSION; do
+        version=$(coming_version "$name")
+        case $seen in '' | *"=$version ") ;; *) refuse "modules and libraries would differ: $seen$name=$version" ;; esac
+        [ -z "$version" ] || seen="$seen$name=$version "
+    done
+}
+
+# What a transaction that lost its power left behind must not steer later builds.
+OVERRIDE_MARK='# Written by gpu-host for one transaction'
+drop_overrides() {
+    for override in /etc/dkms/*.conf; do
+        if [ -e "$override" ] && grep -qF "$OVERRIDE_MARK" "$override"; then rm -f "$override"; fi
+    done
+}

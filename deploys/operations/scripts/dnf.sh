@@ -1,0 +1,236 @@
+# dnf 4 and dnf 5; MANAGER says which. Needs: LOCK_WAIT (seconds), PACKAGES, PINS, STREAM, ENABLE, HOLDS.
+
+# Options of every call. All or nothing, without what is merely recommended; nothing leaves that no package asks to leave.
+dnf_options="--setopt=best=1 --setopt=install_weak_deps=0 --setopt=clean_requirements_on_remove=0 --setopt=keepcache=0"
+for id in $ENABLE; do dnf_options="$dnf_options --enablerepo=$id --setopt=$id.skip_if_unavailable=0"; done
+if [ "$MANAGER" = dnf5 ]; then
+    DNF=dnf5 CACHE=/var/cache/libdnf5 LOCKS=/etc/dnf/versionlock.toml
+    # Its plugin would delete expired keys, of whomever, when it is told "yes".
+    dnf_options="$dnf_options --setopt=system_cachedir=$CACHE --setopt=skip_broken=0 --setopt=skip_unavailable=0 --disable-plugin=expired-pgp-keys"
+else
+    DNF=dnf CACHE=/var/cache/dnf LOCKS=/etc/dnf/plugins/versionlock.list
+    dnf_options="$dnf_options --setopt=cachedir=$CACHE --setopt=strict=1 --setopt=debuglevel=2 --setopt=exit_on_lock=1 --disableplugin=expired-pgp-keys"
+fi
+
+# Is a process of that id alive and, where a file is given, does it hold the file open? Then its name, id and the file.
+holds() {
+    [ -d "/proc/$1" ] || return 1
+    [ -z "${3-}" ] || readlink "/proc/$1"/fd/* 2>/dev/null | grep -qxF "$2" || return 1
+    printf '%s (pid %s) holds %s\n' "$(cat "/proc/$1/comm")" "$1" "$2"
+}
+# Who works with packages now; fails when nobody does. dnf 4 writes its id into a file; the kernel knows who locks the others.
+lock_holder() {
+    for file in /var/lib/dnf/rpmdb_lock.pid "$CACHE"/*_lock.pid; do
+        if [ -s "$file" ] && holds "$(cat "$file")" "$file"; then return 0; fi
+    done
+    for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/*.lock /run/dnf/*.lock; do
+        [ -e "$file" ] || continue
+        for pid in $(awk -v end=":$(stat -c %i "$file")\$" '$2 != "->" && $4 == "WRITE" && $6 ~ end { print $5 }' /proc/locks); do
+            if holds "$pid" "$(readlink -f "$file")" open; then return 0; fi
+        done
+    done
+    return 1
+}
+waited=0
+wait_for_lock() {
+    while holder=$(lock_holder); do
+        [ "$waited" -lt "$LOCK_WAIT" ] || refuse "after $waited s $holder; wait for it or end it, then run again"
+        [ "$waited" -gt 0 ] || say "waiting: $holder"
+        waited=$((waited + 2)); sleep 2
+    done
+}
+
+# Our own sources count, whatever the host's configuration says about others. A key from the network is not ours to accept: its
+# repository keeps to the keys that the host trusts already.
+# shellcheck disable=SC2016 # awk's own fields
+repository_options() {
+    inside /bin/sh -c 'for f in /etc/yum.repos.d/*.repo /etc/distro.repos.d/*.repo /usr/share/dnf5/repos.d/*.repo /etc/dnf/repos.override.d/*.repo; do [ ! -e "$f" ] || { cat "$f"; echo; }; done' | awk '
+        /^[ \t]*([#;]|$)/ { next }
+        /^\[/ { id = substr($0, 2, index($0, "]") - 2); key = 0; if (id ~ /^gpu-host-/) print "--setopt=" id ".skip_if_unavailable=0"; next }
+        /^[^ \t]/ { key = /^gpgkey[ \t]*=/; sub(/^[^=]*=/, "") }
+        key { for (n = split($0, words, /[ \t,]+/); n; n--) if (words[n] ~ /^(file:|\/)/) files[id] = files[id] "," words[n]; else if (words[n] != "") net[id] = 1 }
+        END { for (id in net) print "--setopt=" id ".gpgkey=" substr(files[id], 2) }'
+}
+
+# On the host dnf runs in a mount namespace of its own, where `binds` (pairs of paths) hide our own locks and the builder of boot
+# images: nothing has to be put back, whenever the power fails.
+binds= plugin=
+dnf_once() {
+    answer=$1; shift
+    # shellcheck disable=SC2046,SC2086
+    set -- $DNF "--assume$answer" $dnf_options $(repository_options) "$@"
+    if [ -n "${ROOT-}" ]; then
+        inside env SYSTEMD_OFFLINE=1 "$@" </dev/null
+    else
+        # shellcheck disable=SC2016,SC2086
+        unshare --mount /bin/sh -c 'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; exec "$@"' sh $binds -- "$@" </dev/null
+    fi
+}
+# dnf FILE yes|no WORDS: the output goes into FILE ("" the log), all questions get that answer.
+dnf() {
+    output=$1; shift
+    while :; do
+        wait_for_lock
+        if [ -n "$output" ]; then dnf_once "$@" >"$output" 2>&1; else dnf_once "$@"; fi
+        rc=$?
+        # dnf 4 met another one that has started in between.
+        [ "$rc" = 200 ] || return "$rc"
+        sleep 2
+    done
+}
+
+# What was verified with an earlier key says nothing about the key that is there now; a key that fails is not kept either.
+forget_index() {
+    for folder in "$CACHE"/gpu-host-*/; do rm -rf "${folder}repodata" "${folder}pubring" "${folder}solv"; done
+    rm -f "$CACHE"/gpu-host-*.solv*
+}
+m_refresh() {
+    forget_index
+    dnf "$1" yes makecache --refresh || { forget_index; unseen_keys >>"$1"; return 1; }
+}
+
+# Why a signature may be unknown although its repository names a key.
+unseen_keys() {
+    unseen=$(repository_options | sed -n 's/^--setopt=\(.*\)\.gpgkey=$/\1/p' | tr '\n' ' ')
+    [ -z "$unseen" ] || say "keys from the network are accepted by people only: where one of ${unseen}is to blame, check its key, then: rpm --import KEY, $DNF makecache"
+}
+
+# Packages that bring further repositories are there, and the stream that is asked for is the enabled one.
+m_prepare() {
+    # shellcheck disable=SC2086
+    [ -z "$PINS" ] || dnf "" yes install $PINS || refuse "the packages that bring further repositories cannot be installed: $PINS"
+    [ -n "$STREAM" ] || return 0
+    module=${STREAM%%:*}
+    dnf "$SCRATCH/streams" no module list --enabled "$module"
+    enabled=$(awk -v m="$module" '$1 == m { print $2; exit }' "$SCRATCH/streams")
+    [ "$enabled" != "${STREAM#*:}" ] || return 0
+    # Until the packages have followed; an overlay is thrown away as it is.
+    [ -n "${ROOT-}" ] || trap 'restore_stream; cleanup' EXIT
+    [ -z "$enabled" ] || { say "stream: $module:$enabled gives way to $STREAM"; dnf "" yes module reset "$module" || refuse "the stream $module:$enabled cannot be reset"; }
+    dnf "" yes module enable "$STREAM" || refuse "the stream $STREAM cannot be enabled"
+}
+restore_stream() { dnf "" yes module reset "$module" && { [ -z "$enabled" ] || dnf "" yes module enable "$module:$enabled"; }; }
+
+# dnf 4 keeps versions by a plugin that may be absent; it comes in the same transaction where a repository has it.
+lock_plugin() {
+    plugin=
+    [ "$MANAGER" = dnf4 ] && [ -n "$HOLDS" ] || return 0
+    inside /bin/sh -c 'ls /usr/lib/python3*/*-packages/dnf-plugins/versionlock.py' >/dev/null 2>&1 && return 0
+    dnf "$SCRATCH/plugin" no -q repoquery --whatprovides 'dnf-command(versionlock)'
+    if grep -q versionlock "$SCRATCH/plugin"; then plugin='dnf-command(versionlock)'
+    else say "no repository has the versionlock plugin of dnf: an upgrade may move the driver to another branch"; fi
+}
+
+# Nothing is asked for in vain: a package that would be skipped is an error.
+m_simulate() {
+    said=$1; shift
+    lock_plugin
+    # shellcheck disable=SC2086
+    if dnf "$said" no install --allowerasing $plugin "$@" || grep -q '^Operation aborted' "$said"; then
+        ! grep -q '^Skipping packages' "$said"
+    else
+        if grep -Eqv '^(#|version *=|$)' "$SCRATCH/locks" 2>/dev/null; then echo "$LOCKS holds versions that are not ours to move; see: $DNF versionlock list" >>"$said"; fi
+        return 1
+    fi
+}
+# Both print tables, a heading per kind: NAME ARCH VERSION REPOSITORY SIZE, and below a row what it replaces. dnf 4 breaks long
+# rows; what follows is indented. What one of our packages replaces is moved, what another one replaces is removed.
+# shellcheck disable=SC2016 # awk's own fields
+m_changes() {
+    sed "s/$(printf '\033')[[(][0-9;]*[A-Za-z]//g" "$1" | awk -v wanted=" $PACKAGES " '
+        function plain(version) { sub(/^0:/, "", version); return version }
+        function is_ours(name,  at) {
+            at = index(wanted, " " name "-")
+            return index(wanted, " " name " ") || (at && substr(wanted, at + length(name) + 2, 1) ~ /[0-9]/)
+        }
+        function flush(  f) {
+            if (kind != "" && split(row, f, " ") >= 3) { name = f[1]; print kind, name, plain(f[3]) }
+            row = ""
+        }
+        /^[A-Z].*:$/ {
+            flush(); kind = ""
+            if (/^Installing( (weak )?dependencies| group\/module packages)?:$/) kind = "install"
+            if (/^(Upgrading|Downgrading|Reinstalling):$/) kind = "upgrade"
+            if (/^Removing/) kind = "remove"
+            next
+        }
+        /^ +replacing / && kind != "" {
+            flush(); old = $2; version = sub(/\.(x86_64|aarch64|noarch|i686)$/, "", old) ? $3 : $4
+            if (old != name) print (is_ours(name) ? "upgrade" : "remove"), old, plain(version)
+            next
+        }
+        /^ [^ ]/ { flush(); row = $0; next }
+        /^  +[^ ]/ { row = row $0; next }
+        { flush(); kind = "" }
+        END { flush() }'
+}
+m_version() { if inside rpm -q --quiet "$1" 2>/dev/null; then inside rpm -q --qf '%{EPOCH}:%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 | sed 's/^(none)://'; fi; }
+
+# Downloads, and lets rpm check keys, signatures, files and room without installing; only the overlay gets to know the keys.
+m_download() { dnf "" yes install --allowerasing --setopt=tsflags=test "$@" || { unseen_keys; return 1; }; }
+m_install() { dnf "" yes install --allowerasing --setopt=keepcache=1 "$@"; }
+m_cache() { mkdir -p "$CACHE"; echo "$CACHE"; }
+stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
+m_quiet() {
+    inside /bin/sh -c 'for name in dracut grubby kernel-install udevadm; do
+        program=$(command -v "$name") || continue
+        rm -f "$program"
+        printf "#!/bin/sh\nexit 0\n" >"$program" && chmod 755 "$program" || exit 1
+    done'
+}
+
+# Packages ask for new boot images again and again in one transaction; they are built once, at the end.
+m_transaction() {
+    dracut=$(command -v dracut) && dracut=$(readlink -f "$dracut") && [ -n "$dracut" ] && {
+        stub "$SCRATCH/dracut" "case \" \$* \" in *' --version '*|*' --help '*|*' --list-modules '*) exit 0 ;; esac; : >$SCRATCH/image-wanted"
+        binds="$binds $SCRATCH/dracut $dracut"
+    }
+    # shellcheck disable=SC2086
+    dnf "" yes install --allowerasing $plugin "$@" || return 1
+    trap 'cleanup' EXIT
+    # dnf forgets some of what a refused rehearsal has left.
+    rm -f "$CACHE"/gpu-host-*/packages/*.rpm
+    [ -e "$SCRATCH/image-wanted" ] || return 0
+    say "transaction: boot images"
+    "$dracut" --force --regenerate-all || refuse "the boot images could not be built"
+}
+
+# The locks of this host without ours. dnf 4 drops comments when it writes its list, so there the end of the pattern is our mark:
+# it fits every architecture as the plugin's own ".*" does.
+MARK='gpu-host keeps this version'
+OURS='.?*'
+foreign_locks() {
+    inside cat "$LOCKS" 2>/dev/null | if [ "$MANAGER" = dnf4 ]; then
+        grep -vxF "# $MARK" | grep -vF -- "$OURS"
+    else
+        awk -v mark="\"$MARK\"" '
+            function flush() { if (!index(block, mark)) printf "%s", block; block = "" }
+            /^\[\[packages\]\]/ { flush() }
+            { block = block $0 "\n" }
+            END { flush() }'
+    fi
+}
+# Ours must not bind our own transaction; those of others do.
+m_release() {
+    foreign_locks >"$SCRATCH/locks"
+    inside grep -qF -e "$MARK" -e "$OURS" "$LOCKS" 2>/dev/null || return 0
+    if [ -n "${ROOT-}" ]; then inside /bin/sh -c "cat >$LOCKS" <"$SCRATCH/locks"; else binds="$binds $SCRATCH/locks $LOCKS"; fi
+}
+m_hold() {
+    foreign_locks >"$SCRATCH/new-locks"
+    for name in $HOLDS; do
+        version=$(m_version "$name")
+        case $version in '') continue ;; *:*) ;; *) version=0:$version ;; esac
+        if [ "$MANAGER" = dnf4 ]; then
+            printf '# %s\n%s-%s%s\n' "$MARK" "$name" "$version" "$OURS"
+        else
+            [ -s "$SCRATCH/new-locks" ] || echo 'version = "1.0"'
+            printf '[[packages]]\nname = "%s"\ncomment = "%s"\n[[packages.conditions]]\nkey = "evr"\ncomparator = "="\nvalue = "%s"\n' "$name" "$MARK" "$version"
+        fi >>"$SCRATCH/new-locks"
+    done
+    if [ -e "$LOCKS" ]; then cmp -s "$SCRATCH/new-locks" "$LOCKS" && return 0; elif [ ! -s "$SCRATCH/new-locks" ]; then return 0; fi
+    mkdir -p "$(dirname "$LOCKS")" && cat "$SCRATCH/new-locks" >"$LOCKS"
+}
+
+# Nobody is in the middle of a change when the overlay is made over it.
+wait_for_lock

@@ -1,0 +1,86 @@
+"""DECIDE: from which source a host's driver comes, and by which packages: the archive's one driver, or a branch of several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploys.knowledge.distros.known import find_release
+from deploys.knowledge.records import Distro, DriverLayout
+from deploys.plan.driver import DriverChoice, choose_from_archive
+from deploys.plan.driver_vendor import Offer, choose_from_vendor
+from deploys.plan.machine import Machine
+from deploys.plan.settings import Settings
+from deploys.plan.versions import branch_of, upstream
+
+
+def origin(settings: Settings, distro: Distro) -> str:
+    """The source of the driver: "nvidia" (its repository) or "distro" (the distribution's own packages)."""
+    return distro.default_driver if settings.driver_source == "auto" else settings.driver_source
+
+
+def source_label(where: str, distro: Distro) -> str:
+    """A source in words."""
+    return f"NVIDIA's repository for {distro.label}" if where == "nvidia" else f"the archive of {distro.label}"
+
+
+def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> DriverChoice:
+    """The driver of the source that is asked for, or the reason why it does not serve this host."""
+    where = origin(settings, distro)
+    layouts = tuple(x for x in distro.layouts if x.origin == where)
+    if where == "distro" and distro.driver is not None and not layouts:
+        return choose_from_archive(machine, settings, distro, distro.driver)
+    if not layouts:
+        other = "distro" if where == "nvidia" else "nvidia"
+        return DriverChoice(
+            origin=where,
+            problem=f"{source_label(where, distro)} has no driver",
+            needed="a source that carries the driver",
+            fix=f'set gpu_driver_source = "{other}" or "auto"',
+        )
+    installed = installed_version(machine, layouts)
+    offer = Offer(source_label(where, distro), layouts, branch_of(installed) if installed else "")
+    release = find_release(distro.id, distro.version)
+    signed = release.signed if release and where == "distro" and machine.platform.secure_boot else None
+    choice = choose_from_vendor(machine, settings, signed, offer)
+    layout = offer.layout(int(choice.branch)) if choice.branch else None
+    if choice.problem or layout is None:
+        return replace(choice, origin=where)
+    if installed and branch_of(installed) == choice.branch and "." not in (settings.driver_branch or ""):
+        choice = replace(choice, version=installed)
+    return with_packages(choice, settings, layout, distro.kernel_flavour(machine.kernels.running or ""))
+
+
+def installed_version(machine: Machine, layouts: tuple[DriverLayout, ...]) -> str:
+    """The version of the driver that one of these layouts has installed on the host ("" none)."""
+    for layout in layouts:
+        last = layout.last or 9999
+        for name in machine.packages.installed:
+            version = upstream(machine.packages.version(name) or "")
+            branch = branch_of(version)
+            named = {x.format(branch=branch, kernel="") for x in layout.libraries}
+            if name in named and branch.isdecimal() and layout.first <= int(branch) <= last:
+                return version
+    return ""
+
+
+def with_packages(choice: DriverChoice, settings: Settings, layout: DriverLayout, kernel: str) -> DriverChoice:
+    """The choice with the packages of its source. A full version that is asked for is asked of every package of the set."""
+    words = {"branch": choice.branch, "kernel": kernel}
+    modules = tuple(x.format(**words) for x in layout.kernel_modules[choice.flavour])
+    user_space = tuple(x.format(**words) for x in layout.user_space)
+    asked = settings.driver_branch or ""
+    version = asked if "." in asked else choice.branch if layout.versioned else ""
+    packages = (*modules, *user_space)
+    return replace(
+        choice,
+        origin=layout.origin,
+        packages=packages,
+        modules=modules,
+        prebuilt=layout.prebuilt,
+        versions=dict.fromkeys(packages, version) if version else {},
+        same_version=(modules[0], *(x.format(**words) for x in layout.libraries)),
+        pins=(layout.pin.format(branch=version or choice.branch),) if layout.pin else (),
+        stream=layout.streams.get(choice.flavour, "").format(**words),
+        holds=packages,
+        why=(*choice.why, f"branch {choice.branch}: {layout.why}"),
+    )

@@ -1,0 +1,248 @@
+"""dnf 4 and dnf 5 for real, on booted hosts: the scripts of a plan against signed repositories of stand-in packages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from deploys.operations import packages as operation
+from deploys.plan.files import FileChange
+from deploys.plan.plan import PackagePlan
+from tests.bed import rpms
+from tests.bed.bed import Bed
+from tests.bed.host import Host
+from tests.bed.rpms import DISTRO, EXPIRED, OWNER, STRANGER, Rpm, RpmRepositories
+from tests.bed.shell import wait_for
+from tests.hosts.dnf_lab import BASE, DRIVER, OTHER_FLAVOUR, Lab, driver_plan, stock
+
+
+def refused(lab: Lab, wanted: PackagePlan, files: Sequence[FileChange]) -> str:
+    """What the rehearsal says when it refuses; the host is as before."""
+    before = lab.state()
+    run = lab.run("rehearse", wanted, files)
+    assert run.returncode == 1, run.stderr
+    assert lab.state() == before
+    return run.stderr
+
+
+@pytest.fixture(scope="module")
+def repos(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpmRepositories]:
+    folder = tmp_path_factory.mktemp("rpms") / "bed"
+    repos = rpms.start(folder, bed.network.gateway)
+    try:
+        stock(repos)
+        yield repos
+    finally:
+        rpms.stop(folder)
+
+
+@pytest.fixture(scope="module", params=["rocky", "fedora"])
+def lab(request: pytest.FixtureRequest, make_module_host: Callable[..., Host], repos: RpmRepositories) -> Lab:
+    host = make_module_host(request.param, f"dnf-{request.param}", disguise=False)
+    lab = Lab(host, {"rocky": "dnf4", "fedora": "dnf5"}[request.param], repos)
+    host.nsenter("rm -f /etc/yum.repos.d/*.repo; mkdir -p /etc/pki/rpm-gpg")
+    # A plugin that Debian's dnf brings along; it needs createrepo_c on the host.
+    host.nsenter(
+        "sed -i 's/^enabled *=.*/enabled = 0/' /etc/dnf/*plugins/local.conf",
+        check=False,
+    )
+    host.put("/etc/pki/rpm-gpg/distro", repos.key(DISTRO))
+    host.put(
+        "/etc/yum.repos.d/base.repo",
+        f"[base]\nname=base\nbaseurl={repos.url('base')}\ngpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/distro\n",
+    )
+    host.put(
+        "/usr/lib/systemd/system/stand-in.service",
+        "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
+    )
+    host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
+    host.put("/usr/bin/dracut", '#!/bin/sh\necho "$*" >>/boot/images\n', 0o755)
+    names = " ".join(f"{p.name}-{p.version}" for p in BASE if host.nsenter(f"rpm -q {p.name}", check=False).returncode)
+    host.nsenter(f"systemctl daemon-reload; {lab.dnf} -y install {names}")
+    return lab
+
+
+@pytest.mark.parametrize(
+    ("signs", "has"),
+    [(OWNER, STRANGER), (OWNER, None), (STRANGER, OWNER), (EXPIRED, EXPIRED)],
+    ids=["wrong key", "no key", "rotated key", "expired key"],
+)
+def test_bad_key_is_refused_before_any_change(lab: Lab, signs: str, has: str | None) -> None:
+    lab.repos.sign_index(lab.vendor, signs)
+    try:
+        said = refused(lab, driver_plan("580", lab), lab.files(has))
+    finally:
+        lab.repos.sign_index(lab.vendor, OWNER)
+    assert "the package index cannot be refreshed with these sources" in said
+
+
+def test_packages_signed_by_another_than_the_index_are_refused(lab: Lab) -> None:
+    lab.repos.sign_index(lab.vendor, STRANGER)
+    try:
+        said = refused(lab, driver_plan("580", lab), lab.files(STRANGER))
+    finally:
+        lab.repos.sign_index(lab.vendor, OWNER)
+    assert "cannot be downloaded" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("removes-ssh", "the transaction would remove: openssh-server"),
+        ("needs-new-kernel", "would change packages that keep the host reachable: kernel-core"),
+        ("nobody-has-it", "the packages cannot be installed together"),
+    ],
+)
+def test_dangerous_transaction_is_refused_by_name(lab: Lab, name: str, words: str) -> None:
+    assert words in refused(lab, PackagePlan(wanted=(name,)), lab.files(OWNER))
+
+
+def test_version_that_nobody_offers_is_refused(lab: Lab) -> None:
+    plan = replace(driver_plan("580", lab), versions=dict.fromkeys(DRIVER, "580.200.01"))
+    assert "nvidia-driver-cuda-580.200.01" in refused(lab, plan, lab.files(OWNER))
+
+
+def test_trial_build_starts_no_service_and_builds_no_image(lab: Lab) -> None:
+    """The scriptlets of the module's packages run in the overlay; these packages bring no module, which is refused."""
+    plan = replace(driver_plan("580", lab), modules=("nvidia-persistenced",))
+    assert "no kernel module was built" in refused(lab, plan, lab.files(OWNER))
+    assert lab.host.nsenter("systemctl is-active stand-in; ls /boot/images", check=False).stdout == "inactive\n"
+
+
+def test_lock_is_waited_for_and_its_holder_is_named_at_the_limit(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = PackagePlan(wanted=("recommended",))
+    lab.host.nsenter(f"systemd-run --quiet --unit=other-dnf {lab.dnf} -y install slow")
+    wait_for(lambda: "sleep 12" in lab.host.nsenter("ps -eo args").stdout, 30, "the other dnf to be at work")
+    monkeypatch.setattr(operation, "LOCK_WAIT", 2)
+    early = lab.run("rehearse", plan)
+    assert early.returncode == 1
+    assert f"after 2 s {lab.dnf} (pid " in early.stderr
+    monkeypatch.setattr(operation, "LOCK_WAIT", 120)
+    late = lab.run("rehearse", plan)
+    assert late.returncode == 0, late.stderr
+    assert "@@ waiting: " in lab.host.nsenter("cat /var/log/gpu-host/rehearsal.log").stdout
+    wait_for(lambda: lab.host.nsenter("systemctl is-active other-dnf", check=False).returncode != 0, 60, "its end")
+    lab.host.nsenter(f"{lab.dnf} -y remove slow")
+
+
+def test_other_package_tools_are_named_by_the_lock_that_they_hold(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PackageKit and rpm itself write no process id anywhere; the kernel knows who locks the database."""
+    program = (
+        "import fcntl, time; f = open('/var/lib/rpm/.rpm.lock', 'a'); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(60)"
+    )
+    lab.host.nsenter("cp -L /usr/bin/python3 /usr/local/bin/packagekitd")
+    lab.host.nsenter(f'systemd-run --quiet --unit=kit /usr/local/bin/packagekitd -c "{program}"')
+    wait_for(lambda: "packagekitd" in lab.host.nsenter("ps -eo comm").stdout, 30, "the other tool to be at work")
+    monkeypatch.setattr(operation, "LOCK_WAIT", 2)
+    try:
+        wait_for(lambda: "ADVISORY  WRITE" in lab.host.nsenter("cat /proc/locks").stdout, 30, "its lock")
+        said = refused(lab, PackagePlan(wanted=("recommended",)), ())
+    finally:
+        lab.host.nsenter("systemctl stop kit; rm /usr/local/bin/packagekitd")
+    assert re.search(r"after 2 s packagekitd \(pid \d+\) holds /var/lib/rpm/.rpm.lock", said)
+
+
+def test_file_system_that_no_overlay_can_cover_does_not_stop_the_rehearsal(lab: Lab) -> None:
+    """As the vfat of an EFI system partition, which not every kernel of the tests has: this one is refused with the same words."""
+    lab.host.nsenter("mkdir -p /boot/efi && mount --bind /proc/sys/fs /boot/efi")
+    try:
+        done = lab.run("rehearse", PackagePlan(wanted=("recommended",)))
+    finally:
+        lab.host.nsenter("umount /boot/efi; rmdir /boot/efi")
+    assert done.returncode == 0, done.stderr
+
+
+def test_key_from_the_network_is_not_imported(lab: Lab) -> None:
+    """A repository of somebody else names a key that lies beside it: only a person may accept it."""
+    lab.repos.build("third", [Rpm("third-thing", "1-1.el9")], STRANGER)
+    lab.repos.sign("third", STRANGER)
+    (lab.repos.folder / "www/third/key.asc").write_text(lab.repos.key(STRANGER))
+    url = lab.repos.url("third")
+    source = f"[third]\nname=third\nbaseurl={url}\ngpgcheck=1\ngpgkey={url}/key.asc\n"
+    lab.host.put("/etc/yum.repos.d/third.repo", source)
+    try:
+        said = refused(lab, PackagePlan(wanted=("third-thing",)), lab.files(OWNER))
+    finally:
+        lab.host.nsenter("rm /etc/yum.repos.d/third.repo")
+    assert "keys from the network are accepted by people only" in said
+    assert "third" in said
+
+
+# From here on the host changes, test by test.
+
+
+def installed(lab: Lab, version: str) -> bool:
+    """Is the whole driver there, in that version?"""
+    return {f"{name}-{version}-1.el9.x86_64" for name in DRIVER} <= set(lab.packages())
+
+
+def test_first_install_is_one_transaction_and_downloads_once(lab: Lab) -> None:
+    lab.host.nsenter(f"{lab.dnf} versionlock add tool")
+    before, downloads = lab.transactions(), len(lab.repos.downloads())
+    lab.both(driver_plan("580.126.09", lab))
+    assert installed(lab, "580.126.09")
+    assert not [name for name in lab.packages() if name.startswith("recommended")]
+    assert lab.transactions() == before + 1
+    assert len(lab.repos.downloads()) == downloads + len(DRIVER)
+    assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
+    assert lab.host.nsenter("cat /boot/images").stdout == "--force --regenerate-all\n"
+    assert lab.host.nsenter("ls -A /var/lib/gpu-host; find /var/cache -name '*nvidia*.rpm'").stdout == ""
+
+
+def test_second_time_there_is_nothing_to_do(lab: Lab) -> None:
+    """Also where the branch, not the version, is asked for, and newer ones are on offer."""
+    before = lab.state()
+    for branch in ("580.126.09", "580"):
+        assert operation.missing(lab.plan(driver_plan(branch, lab)), lab.now()) == ()
+    assert lab.run("rehearse", driver_plan("580", lab)).returncode == 0
+    assert lab.state() == before
+
+
+def test_upgrade_of_everything_leaves_the_driver_and_foreign_locks(lab: Lab) -> None:
+    lab.host.nsenter(f"{lab.dnf} -y upgrade")
+    packages = lab.packages()
+    assert installed(lab, "580.126.09")
+    assert "kernel-core-9.0-1.el9.x86_64" in packages
+    assert "tool-1.0-1.el9.x86_64" in packages
+
+
+def test_refused_transaction_keeps_locks_and_stream(lab: Lab) -> None:
+    before, locks = lab.state(), lab.locks()
+    done = lab.run("install", replace(driver_plan("595", lab), wanted=(*DRIVER, "nobody-has-it")))
+    assert done.returncode == 1
+    assert "nobody-has-it" in done.stderr
+    assert lab.state() == before
+    assert locks.count("gpu-host keeps this version") == len(DRIVER)
+
+
+@pytest.mark.parametrize(("branch", "version"), [("595", "595.45.04"), ("580", "580.159.03")])
+def test_branch_switch_is_one_transaction_there_and_back(lab: Lab, branch: str, version: str) -> None:
+    before = lab.transactions()
+    lab.both(driver_plan(branch, lab))
+    assert installed(lab, version)
+    assert lab.transactions() == before + 1
+    locks = lab.locks()
+    assert locks.count(version) == locks.count("gpu-host keeps this version") == len(DRIVER)
+    assert "tool" in locks
+    lab.host.nsenter(f"{lab.dnf} -y upgrade")
+    assert installed(lab, version)
+
+
+def test_other_flavour_of_the_module_replaces_the_first_in_one_transaction(lab: Lab) -> None:
+    before = lab.transactions()
+    lab.both(driver_plan("580", lab, OTHER_FLAVOUR))
+    names = [name.rsplit("-", 2)[0] for name in lab.packages()]
+    assert "kmod-nvidia-latest-dkms" in names
+    assert "kmod-nvidia-open-dkms" not in names
+    assert lab.transactions() == before + 1
+
+
+def test_locks_that_somebody_else_writes_anew_are_still_known_as_ours(lab: Lab) -> None:
+    """dnf 4 drops all comments when it deletes one lock."""
+    lab.host.nsenter(f"{lab.dnf} versionlock delete tool")
+    lab.both(driver_plan("595", lab, OTHER_FLAVOUR))
+    assert "nvidia-driver-cuda-595.45.04-1.el9.x86_64" in lab.packages()
+    assert "580" not in lab.locks()
