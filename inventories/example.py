@@ -30,6 +30,9 @@ _settings: dict[str, Any] = {
     # Mirrors by the name of the repository ("cuda", "docker", "nvidia-container-toolkit"): a base URL or, where the mirror signs anew, a
     # mapping with "url", "key" (a file on this machine) and, if you like, the key's "fingerprint".
     "gpu_mirrors": {},
+    # Arch only: recipes of the AUR as you have read them, {"nvidia-580xx-utils": {"commit": ..., "pkgbuild_sha256": ...}}.
+    # Needed for GPUs that the official repositories no longer carry (Volta and older), and gpu_container_runtime = "aur".
+    "gpu_aur": {},
     # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
     # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.
     "gpu_proxy": None,

@@ -74,6 +74,21 @@ class PackageOffer:
 
 
 @dataclass(frozen=True)
+class AurRecipe:
+    """A recipe of the Arch User Repository: `base` is its name there, `packages` those of it that are used.
+
+    Of a driver, `branch` and `version` are what it builds (as of its source), and the first package has the kernel module.
+    """
+
+    base: str
+    packages: tuple[str, ...]
+    why: str
+    source: Source
+    branch: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Repository:
     """A vendor's repository. `url` may be replaced by a mirror; `key` is a file in `knowledge/keys`.
 
@@ -109,7 +124,7 @@ class Distro:
     `driver` is the archive's own driver, `layouts` are the sources with several branches. `vendor_cuda` is the template
     (`{major}`, `{minor}`) of NVIDIA's toolkit packages, `oldest_cuda` the oldest in its repository for this release.
     `compose` is None where the release has no Compose v2, with `no_compose` saying so; `runtime` is the distribution's own
-    container toolkit. `default_driver` and `default_docker`
+    container toolkit. `aur_drivers` and `aur_runtime` are recipes at `aur_url`. `default_driver` and `default_docker`
     say which source is used where nobody asks for one. `ends`: ISO date of the end of regular support, `extended` of paid
     or volunteers' support ("" none known).
     """
@@ -132,6 +147,9 @@ class Distro:
     vendor_cuda: str = ""
     oldest_cuda: str = ""
     repositories: Mapping[str, Repository] = field(default_factory=dict)
+    aur_url: str = ""
+    aur_drivers: tuple[AurRecipe, ...] = ()
+    aur_runtime: AurRecipe | None = None
     default_driver: str = "nvidia"
     default_docker: str = "docker"
     components: tuple[str, ...] = ()

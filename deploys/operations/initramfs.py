@@ -30,12 +30,17 @@ build() { # RELEASE IMAGE
     case $2 in
     /boot/initrd.img-*) update-initramfs -u -k "$1" ;;
     */initramfs-"$1".img | */initrd-"$1") dracut --force "$2" "$1" ;;
+    # Arch names images after the kernel's package; the preset of that package says who makes it.
+    /boot/initramfs-*.img)
+        package=$(cat "/usr/lib/modules/$1/pkgbase") || return 1
+        if [ -e "/etc/mkinitcpio.d/$package.preset" ]; then mkinitcpio -p "$package"; else dracut --force "$2" "$1"; fi ;;
     *) echo "it is not known what makes the boot image $2" >&2; return 1 ;;
     esac
 }
 names() {
     case $1 in
     /boot/initrd.img-*) lsinitramfs "$1" ;;
+    */initramfs-linux*.img) lsinitcpio "$1" || lsinitrd "$1" ;;
     *) lsinitrd "$1" ;;
     esac
 }

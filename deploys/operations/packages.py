@@ -26,8 +26,14 @@ Commands = Generator[Any, None, None]
 SCRIPTS = Path(__file__).parent / "scripts"
 LOCK_WAIT = 600
 
-# The scripts of each package manager; dnf4 and dnf5 share one.
-FAMILY = {"apt": "apt", "dnf4": "dnf", "dnf5": "dnf", "zypper": "zypper", "pacman": "pacman"}
+# The scripts of each package manager, in this order.
+FAMILY = {
+    "apt": ("apt",),
+    "dnf4": ("rpm", "dnf"),
+    "dnf5": ("rpm", "dnf"),
+    "zypper": ("rpm", "zypper"),
+    "pacman": ("aur", "pacman"),
+}
 
 
 def missing(plan: Plan, now: Machine) -> tuple[str, ...]:
@@ -55,6 +61,7 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "ENABLE": " ".join(wanted.enable),
         "HOLDS": " ".join(wanted.holds),
         "MANAGER": words.name,
+        "AUR": "\n".join(" ".join((j.base, j.url, j.commit, j.sha256, ",".join(j.packages))) for j in wanted.aur),
         "KERNELS": " ".join(now.kernels.served),
         "STATE_DIR": STATE_DIR,
         "MAY_REMOVE": words.may_remove,
@@ -65,24 +72,22 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
     # The script travels on standard input and lies in a folder for root only: no process list shows a login.
     way_out = (plan.proxy.variables() if plan.proxy else {}).items()
     head += "".join(f"\nexport {key}={shlex.quote(value)}" for key, value in way_out)
-    parts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", FAMILY[words.name], name)]
-    return "\n".join([head, *parts[:2], _write_files(files), parts[2]])
+    parts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], name)]
+    return "\n".join([head, *parts[:-1], _write_files(files), parts[-1]])
 
 
 def spec(manager_name: str, name: str, version: str) -> tuple[str, ...]:
     """A package as its manager is asked for it; `version` is a branch ("580"), a full version or "" (any).
 
-    pacman offers one version only; whether it is the right one is judged before.
+    The scripts of zypper and pacman know the sign "~" themselves.
     """
-    if not version or manager_name == "pacman":
+    if not version:
         return (name,)
     full = "." in version
     if manager_name == "apt":
         return (f"{name}={version}{'-' if full else '.'}*",)
-    if manager_name == "zypper":
-        head, _, last = version.rpartition(".")
-        above = f"{head}.{int(last) + 1:0{len(last)}d}" if full else str(int(version) + 1)
-        return (f"{name}>={version}", f"{name}<{above}")
+    if manager_name in ("zypper", "pacman"):
+        return (f"{name}~{version}",)
     return (f"{name}-{version}{'-' if full else '.'}*",)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from deploys.knowledge.distros.known import find_release
 from deploys.knowledge.paths import repository_files
-from deploys.knowledge.records import Distro, PackageOffer, by_kernel
+from deploys.knowledge.records import AurRecipe, Distro, PackageOffer, by_kernel
+from deploys.plan.aur import RISK
 from deploys.plan.cuda_source import cuda_origin, cuda_packages, plan_cuda
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_fabric import plan_fabric
@@ -22,7 +23,7 @@ VENDOR_DOCKER, VENDOR_COMPOSE = "docker-ce", "docker-compose-plugin"
 class Capability:
     """One thing the host gets: version, packages and why. Empty `packages`: not part of this plan, `why` says so.
 
-    `repository` is the vendor's repository that it comes from ("" the distribution's own).
+    `repository` is the vendor's repository that it comes from ("" the distribution's own), `recipes` those of the AUR.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Capability:
     packages: tuple[str, ...] = ()
     why: tuple[str, ...] = ()
     repository: str = ""
+    recipes: tuple[AurRecipe, ...] = ()
 
 
 def wants(settings: Settings) -> frozenset[str]:
@@ -87,7 +89,7 @@ def _headers(machine: Machine, distro: Distro, driver: DriverChoice) -> Capabili
 
 def _driver(driver: DriverChoice) -> Capability:
     repository = CUDA if driver.origin == "nvidia" else ""
-    return Capability("driver", driver.version, driver.packages, driver.why, repository)
+    return Capability("driver", driver.version, driver.packages, driver.why, repository, driver.recipes)
 
 
 def _fabric(machine: Machine, driver: DriverChoice) -> list[Capability]:
@@ -166,6 +168,9 @@ def _offer(name: str, offer: PackageOffer | None, none: str) -> Capability:
 
 def _runtime(machine: Machine, settings: Settings, distro: Distro) -> Capability:
     repository = distro.repository(CONTAINER_TOOLKIT)
+    if settings.container_runtime == "aur" and distro.aur_runtime:
+        recipe = distro.aur_runtime
+        return Capability("runtime", "", recipe.packages, (recipe.why, RISK), "", (recipe,))
     if repository is None:
         return _offer("runtime", distro.runtime, "no package of the distribution")
     why = (_where(machine, settings, distro, CONTAINER_TOOLKIT),)

@@ -123,6 +123,10 @@ def _steering(plan: Plan) -> list[str]:
     packages, rows = plan.packages, []
     if packages.pins and packages.missing:
         rows.append(_row("before", f"{', '.join(packages.pins)}: a small transaction of its own"))
+    rows += [
+        _row("aur", f"build {job.base} from {job.url} at commit {job.commit}, PKGBUILD SHA-256 {job.sha256}")
+        for job in packages.aur
+    ]
     if packages.stream:
         rows.append(_row("stream", packages.stream))
     if packages.enable and packages.missing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from deploys.knowledge.branches import find_branch
 from deploys.knowledge.gpus import Generation, find_generation
 from deploys.knowledge.managers import manager
-from deploys.knowledge.records import Distro, DriverOffer, Source
+from deploys.knowledge.records import AurRecipe, Distro, DriverOffer, Source
 from deploys.plan.driver_branch import branch_reason, carries, impossible_mix, known_generations
 from deploys.plan.machine import Machine
 from deploys.plan.reason import OWN, Reason
@@ -20,7 +20,7 @@ from deploys.plan.versions import below, branch_of, upstream
 class DriverChoice:
     """The driver that fits, or (`problem` not empty) why none does, with what would (`needed`, `fix`).
 
-    `origin` is the source ("nvidia" | "distro"). `packages` are all of it, `modules` those that carry the kernel module (`prebuilt`:
+    `origin` is the source ("nvidia" | "distro" | "aur", with its `recipes`). `packages` are all of it, `modules` those that carry the kernel module (`prebuilt`:
     compiled already). `versions`, `same_version`, `pins`, `stream` and `holds` are as in `PackagePlan`.
     `why` is for the page that a person approves; `rules` are all rules that led here, with their sources. `warnings`
     are said and refuse nothing.
@@ -38,6 +38,7 @@ class DriverChoice:
     pins: tuple[str, ...] = ()
     stream: str = ""
     holds: tuple[str, ...] = ()
+    recipes: tuple[AurRecipe, ...] = ()
     why: tuple[str, ...] = ()
     problem: str = ""
     needed: str = ""

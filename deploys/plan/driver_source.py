@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deploys.knowledge.distros.known import find_release
 from deploys.knowledge.records import Distro, DriverLayout
+from deploys.plan.aur import choose_from_aur, has_legacy_driver
 from deploys.plan.driver import DriverChoice, choose_from_archive
 from deploys.plan.driver_vendor import Offer, choose_from_vendor
 from deploys.plan.machine import Machine
@@ -28,7 +29,11 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
     where = origin(settings, distro)
     layouts = tuple(x for x in distro.layouts if x.origin == where)
     if where == "distro" and distro.driver is not None and not layouts:
-        return choose_from_archive(machine, settings, distro, distro.driver)
+        choice = choose_from_archive(machine, settings, distro, distro.driver)
+        legacy = (
+            choose_from_aur(machine, settings, distro) if choice.problem or has_legacy_driver(machine, distro) else None
+        )
+        return legacy or choice
     if not layouts:
         other = "distro" if where == "nvidia" else "nvidia"
         return DriverChoice(

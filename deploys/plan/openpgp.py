@@ -78,6 +78,23 @@ def fingerprint(text: str) -> str | None:
     return keys[0].fingerprint if len(keys) == 1 else None
 
 
+def trouble(text: str, today: str = "") -> str:
+    """Why nothing may be trusted on the word of this key file, in words ("" nothing is wrong with it).
+
+    `today` (ISO date): "" where the day does not matter yet.
+    """
+    try:
+        keys = keys_in(text)
+    except KeyFileError as error:
+        return f"it holds {error}"
+    if len(keys) != 1:
+        return f"it holds {len(keys)} keys, each of which would be trusted: {', '.join(k.fingerprint for k in keys)}"
+    key = keys[0]
+    if key.revoked:
+        return f"its key {key.fingerprint} has been revoked"
+    return f"its key {key.fingerprint} ended on {key.expires}" if today and key.expired(today) else ""
+
+
 def _blocks(text: str) -> Iterator[bytes]:
     """The bytes of each armoured block; at least one."""
     lines = [line.strip() for line in text.strip().splitlines()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import SIZES
+from deploys.plan.aur import AurJob, jobs
 from deploys.plan.capabilities import Capability, capabilities, wants
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_fabric import plan_fabric
@@ -28,7 +29,7 @@ class PackagePlan:
     `versions` maps a name to the branch ("580") or full version that is asked for. `same_version`: names whose upstream versions must
     be equal, the kernel module's first. `pins` are installed before the others can be asked for, `stream` is the dnf module
     stream ("nvidia-driver:580-open"), `enable` names repositories that are enabled for the transaction. `holds` are kept
-    at their versions afterwards.
+    at their versions afterwards. `aur` are the recipes to build.
     """
 
     wanted: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class PackagePlan:
     stream: str = ""
     enable: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    aur: tuple[AurJob, ...] = ()
     download_bytes: int = 0
 
     def lacking(self, packages: Packages) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
     parts = wants(settings)
     driver = choose_driver(machine, settings, distro)
     rows = capabilities(machine, settings, distro, driver)
-    packages = _packages(machine, distro, driver, rows)
+    packages = _packages(machine, settings, distro, driver, rows)
     repositories = tuple(dict.fromkeys(c.repository for c in rows if c.repository and c.packages))
     reboot = plan_reboot(machine, settings, local=local)
     return Plan(
@@ -91,7 +93,9 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
     )
 
 
-def _packages(machine: Machine, distro: Distro, driver: DriverChoice, rows: tuple[Capability, ...]) -> PackagePlan:
+def _packages(
+    machine: Machine, settings: Settings, distro: Distro, driver: DriverChoice, rows: tuple[Capability, ...]
+) -> PackagePlan:
     """All packages of all capabilities as one transaction."""
     fabric = next((c.packages for c in rows if c.name == "fabric"), ())
     exact = tuple(c.package for c in plan_fabric(machine, driver.branch, driver.version).components if c.version)
@@ -113,6 +117,7 @@ def _packages(machine: Machine, distro: Distro, driver: DriverChoice, rows: tupl
         modules=() if driver.prebuilt else tuple(p for p in driver.modules if p in missing),
         pins=(*prepare, *(driver.pins if driver_moves else ())),
         stream=driver.stream if driver_moves else "",
+        aur=jobs(tuple(r for c in rows for r in c.recipes), missing, settings, distro),
         download_bytes=sum(SIZES[c.name].download for c in rows if c.name in SIZES and set(c.packages) & set(missing)),
     )
 

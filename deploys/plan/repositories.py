@@ -69,12 +69,17 @@ def our_repositories(
         if repository is None or present_source(machine, distro, settings, name):
             continue
         key, source = repository_files(distro.manager, name)
-        text = _TEXTS[manager(distro.manager).sources_as](repository, base_url(repository, settings), key)
+        text = source_text(distro.manager, repository, base_url(repository, settings), key)
         files += [
             key_file(machine, repository, settings, key),
             FileChange(source, text, f"repository {repository.name}"),
         ]
     return tuple(files)
+
+
+def source_text(manager_name: str, repository: Repository, url: str, key: str) -> str:
+    """A repository as its package manager reads it; `key` is the path of its key."""
+    return _TEXTS[manager(manager_name).sources_as](repository, url, key)
 
 
 def _deb822(repository: Repository, url: str, key: str) -> str:
@@ -104,9 +109,11 @@ def _repo(repository: Repository, url: str, key: str) -> str:
 
 
 def _zypp(repository: Repository, url: str, key: str) -> str:
-    """Zypper checks the index, and each package where the index is not signed."""
-    text = _repo(repository, url, key).replace("gpgcheck=1\nrepo", "pkg_gpgcheck=1\nrepo", 1)
-    return text.replace("gpgcheck=0\nrepo", "pkg_gpgcheck=0\nrepo", 1) + "type=rpm-md\nautorefresh=1\n"
+    """Zypper's `gpgcheck` means the index where that is signed, else every package (source: zypper(8), GPG checks)."""
+    shared = [line for line in _repo(repository, url, key).splitlines() if "gpgcheck" not in line]
+    checks = ["gpgcheck=1", *(["repo_gpgcheck=1"] if repository.signed_index else [])]
+    checks.append(f"pkg_gpgcheck={int(repository.signed_packages)}")
+    return "\n".join([*shared, *checks, "type=rpm-md", "autorefresh=1"]) + "\n"
 
 
 _TEXTS: dict[str, Callable[[Repository, str, str], str]] = {"deb822": _deb822, "repo": _repo, "zypp": _zypp}

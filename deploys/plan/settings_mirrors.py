@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 
 from deploys.knowledge.paths import REPOSITORIES
 from deploys.plan.openpgp import fingerprint as fingerprint_of
+from deploys.plan.openpgp import trouble
 from deploys.plan.settings_values import Context, Problem, SettingsError, is_path, show, suggest
 
-MIRRORABLE = frozenset(REPOSITORIES)
+# The last one is a place of recipes, which nobody signs.
+UNSIGNED = "aur"
+MIRRORABLE = frozenset({*REPOSITORIES, UNSIGNED})
 _FIELDS = frozenset({"url", "key", "fingerprint"})
 _URL = re.compile(r"[A-Za-z0-9._~:/\[\]%+=,-]+")
 _CREDENTIALS = re.compile(r"^[^/?#]*//[^/?#]*@")
@@ -40,6 +43,9 @@ def mirrors(key: str, value: object, context: Context) -> dict[str, Mirror]:
             found[_name(key, name)] = _mirror(f"{key}[{show(name)}]", entry, context)
         except SettingsError as error:
             problems += error.problems
+    if UNSIGNED in found and found[UNSIGNED].key:
+        needed = "a base URL alone: recipes are pinned by gpu_aur"
+        problems.append(Problem(f"{key}[{UNSIGNED!r}]", "a signing key", needed, "remove the key"))
     if problems:
         raise SettingsError(*problems)
     return found
@@ -100,9 +106,9 @@ def _key_text(key: str, path: object, context: Context) -> str:
     text = context.read_file(path)
     if text is None:
         raise SettingsError(Problem(key, f"no readable file {path}", needed, "correct the path, or copy the key there"))
-    if fingerprint_of(text) is None:
+    if wrong := trouble(text):
         fix = f"gpg --armor --export KEY > {path}"
-        raise SettingsError(Problem(key, f"{path} holds something else", needed, fix))
+        raise SettingsError(Problem(key, f"{path}: {wrong}", f"{needed} that is valid", fix))
     return text
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from pyinfra.api.command import StringCommand
 
 from deploys.plan.files import FileChange
-from deploys.plan.openpgp import fingerprint
+from deploys.plan.openpgp import fingerprint, trouble
 from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import is_executing, this_host
 
@@ -68,5 +69,7 @@ def _key(change: FileChange, proxy: Proxy | None) -> str:
                 f"{fetch.url} holds {said}; pinned is {fetch.fingerprint}. Compare both with what the vendor publishes; "
                 "where the key has been rotated, bring the new one with gpu_mirrors"
             )
+        if wrong := trouble(text, datetime.now(timezone.utc).date().isoformat()):
+            raise WrongKeyError(f"{fetch.url}: {wrong}; bring the vendor's present key with gpu_mirrors")
         _FETCHED[name] = text
     return _FETCHED[name]

@@ -47,7 +47,10 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
             f"umask 077; mkdir -p -m 755 {LOG_DIR} && mkdir -p -m 700 {RUN_DIR} {STATE_DIR} || exit 1",
             is_working(step),
             "if working; then cat >/dev/null; else",
-            f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(log, base))}; cat; }} >$script || exit 1; systemctl reset-failed {name} 2>/dev/null",
+            # systemd forgets a transient unit a moment after its end, and takes no new one of that name before.
+            f"systemctl reset-failed {name} 2>/dev/null; tries=0",
+            f"while [ $tries -lt 50 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do tries=$((tries + 1)); sleep 0.2; done",
+            f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(log, base))}; cat; }} >$script || exit 1",
             f"systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script || exit 1",
             "fi",
             f"end=$(($(date +%s) + {limit + GRACE}))",
@@ -64,15 +67,22 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
 def _head(log: str, base: str) -> str:
     """The first lines of a step's script: it starts itself again under the lock, with its output in the log.
 
-    They are in the script and not in the unit, because systemd expands `$` in the words of a unit.
+    They are in the script and not in the unit, because systemd expands `$` in the words of a unit. The outer shell
+    outlives a stop: once the main process of a unit has ended, systemd sends its other processes a second SIGTERM, and
+    that one would end the commands of a clean-up.
     """
     return "\n".join(
         [
             'if [ "${GPU_HOST_LOCKED-}" != 1 ]; then',
-            f'    GPU_HOST_LOCKED=1 flock -n -E {BUSY} {RUN_DIR}/lock /bin/sh "$0" >{log} 2>&1 </dev/null; rc=$?',
+            f"    exec 9>{RUN_DIR}/lock; rc={BUSY}; stopped=",
+            "    if flock -n 9; then",
+            "        trap 'stopped=124' TERM",
+            f'        GPU_HOST_LOCKED=1 /bin/sh "$0" >{log} 2>&1 </dev/null; rc=$?',
+            "    else",
+            f"        echo '@@ refused: another run is at work on this host; wait for it, then run again' >>{log}",
+            "    fi",
             '    rm -f "$0"',
-            f"    [ $rc != {BUSY} ] || echo '@@ refused: another run is at work on this host; wait for it, then run again' >>{log}",
-            f"    # Not the status of the unit: a failed unit would stay behind on the host.\n    echo $rc >{base}.rc; exit 0",
+            f"    # Not the status of the unit: a failed unit would stay behind on the host.\n    echo ${{stopped:-$rc}} >{base}.rc; exit 0",
             "fi",
         ]
     )

@@ -24,7 +24,7 @@ exec "${{SHELL:-/bin/sh}}" -c "$SSH_ORIGINAL_COMMAND"
 SSHD_TEXT = f"UseDNS no\nMaxStartups 100:30:200\nMaxSessions 100\nForceCommand /{COUNTER}\n"
 # nspawn mounts its own view of /sys (read-only, with gaps) over whatever --bind puts there, so the pretend devices are put in place at boot.
 # systemd notes what it runs in, and nspawn brings /run/host (systemd's "inaccessible" nodes live there); a machine
-# has neither.
+# has neither. What only tidies up may fail: a busy mount must not stop the rest, or a rebooted host is a container again.
 UNIT = """[Unit]
 Description=Early local settings
 DefaultDependencies=no
@@ -34,19 +34,19 @@ Before=sysinit.target systemd-modules-load.service systemd-udevd.service
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/bin/mount --bind /run/early/pci /sys/bus/pci
-ExecStart=/bin/umount /run/early/pci
-ExecStart=/bin/rm -r /run/early
-{disguise}
+{disguise}ExecStart=-/bin/umount -l /run/early/pci
+ExecStart=-/bin/rm -r /run/early
+
 [Install]
 WantedBy=sysinit.target
 """
-DISGUISE = f"""ExecStart=/bin/mount -o remount,rw /sys
+DISGUISE = f"""ExecStart=/bin/rm -f /run/systemd/container /run/systemd/inaccessible
+ExecStart=/bin/mount -o remount,rw /sys
 ExecStart=/bin/mkdir -p /sys/module /sys/firmware /sys/power
 ExecStart=/bin/mount --bind /{STATE}/module /sys/module
-ExecStart=/bin/rm -f /run/systemd/container /run/systemd/inaccessible
 ExecStart=/bin/cp -a /run/host/inaccessible /run/systemd/inaccessible
 ExecStart=/bin/umount -R -l /run/host
-ExecStart=/bin/rm -rf /run/host
+ExecStart=-/bin/rm -rf /run/host
 """
 
 

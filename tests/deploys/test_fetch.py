@@ -20,6 +20,7 @@ from deploys.plan.repositories import key_file
 from deploys.plan.settings import Mirror, Proxy, Settings
 from deploys.support import fetch
 from deploys.support.fetch import WrongKeyError, with_keys
+from tests.plan import gpg_keys
 from tests.plan.hosts import changed, debian_12_bare
 from tests.plan.test_capabilities import DOCKER
 
@@ -83,6 +84,19 @@ def test_another_key_is_refused_with_both_fingerprints(tmp_path: Path) -> None:
 def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(WrongKeyError, match="no armoured OpenPGP key"):
         with_keys([change(published(tmp_path, text), CUDA_RPM_2022.fingerprint)])
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize(
+    ("text", "fingerprint", "words"),
+    [
+        (gpg_keys.EXPIRED, gpg_keys.EXPIRED_FINGERPRINT, "ended on 2024-12-31"),
+        (gpg_keys.REVOKED, gpg_keys.REVOKED_FINGERPRINT, "has been revoked"),
+    ],
+)
+def test_the_pinned_key_at_its_end_is_refused(tmp_path: Path, text: str, fingerprint: str, words: str) -> None:
+    with pytest.raises(WrongKeyError, match=words):
+        with_keys([change(published(tmp_path, text), fingerprint)])
 
 
 @pytest.mark.usefixtures("host")

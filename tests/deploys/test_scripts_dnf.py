@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploys.knowledge.managers import DNF
-from deploys.operations.packages import SCRIPTS
+from deploys.operations.packages import FAMILY, SCRIPTS
 
 MANAGERS = ("dnf4", "dnf5")
 
@@ -122,7 +122,8 @@ def shell(
         **dict.fromkeys(("PINS", "STREAM", "ENABLE", "HOLDS"), ""),
         **more,
     }
-    dnf = (SCRIPTS / "dnf.sh").read_text().removesuffix("wait_for_lock\n")  # this machine's own locks are no part of it
+    dnf = "".join((SCRIPTS / f"{part}.sh").read_text() for part in FAMILY[manager])
+    dnf = dnf.removesuffix("wait_for_lock\n")  # this machine's own locks are no part of it
     fake = f"wait_for_lock() {{ :; }}\ndnf_once() {{ cat {tmp_path}/said; return {code}; }}\nm_version() {{ :; }}"
     head = "\n".join(f"{key}={shlex.quote(value)}" for key, value in values.items())
     script = "\n".join([head, (SCRIPTS / "common.sh").read_text(), dnf, fake, commands])

@@ -44,6 +44,12 @@ def test_failure_shows_the_end_of_the_log_and_where_it_is(host: Host) -> None:
     assert host.nsenter("systemctl list-units --all --plain --no-legend 'gpu-host-*'").stdout == ""
 
 
+def test_a_step_can_start_right_after_its_last_end(host: Host) -> None:
+    """systemd knows the old unit for a moment longer."""
+    script = "\n".join(f"printf 'exit {n}\\n' | ( {start_command('rehearsal', 60)}\n); echo $?" for n in range(8))
+    assert host.ssh(script, timeout=120).stdout.split() == [str(n) for n in range(8)]
+
+
 def test_script_is_readable_by_root_only(host: Host) -> None:
     done = start(host, "stat -c '%a %U' /run/gpu-host $0 >&2; exit 1\n")
     assert "700 root\n600 root\n" in done.stderr
@@ -103,8 +109,9 @@ def test_step_that_must_not_be_stopped_goes_on_after_the_limit(host: Host, monke
 
 
 def test_step_ends_at_its_limit_and_cleans_up(host: Host) -> None:
-    done = start(host, "trap 'rm -f /root/held' EXIT; trap 'exit 143' TERM; touch /root/held; sleep 300\n", limit=3)
+    """No command of the clean-up is cut off by the stop itself."""
+    trap = "trap 'sleep 2 && rm -f /root/held' EXIT; trap 'exit 143' TERM; touch /root/held; sleep 300\n"
+    done = start(host, trap, limit=3)
     assert done.returncode == 124
-    wait_for(lambda: not active(host), 20, "the unit to end")
-    wait_for(lambda: host.nsenter("test -e /root/held", check=False).returncode == 1, 20, "the step's own clean-up")
+    assert host.nsenter("test -e /root/held", check=False).returncode == 1
     assert host.nsenter("pgrep -x sleep", check=False).returncode == 1

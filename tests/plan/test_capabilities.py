@@ -129,15 +129,22 @@ def test_a_mirror_replaces_the_address_and_the_key_of_each_repository() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manager", "check"), [("dnf4", "gpgcheck=1"), ("dnf5", "gpgcheck=1"), ("zypper", "pkg_gpgcheck=1")]
+    ("manager", "packages", "index", "checks"),
+    [
+        ("dnf4", True, False, "gpgcheck=1\nrepo_gpgcheck=0\n"),
+        ("dnf5", False, True, "gpgcheck=0\nrepo_gpgcheck=1\n"),
+        ("zypper", True, False, "gpgcheck=1\npkg_gpgcheck=1\n"),
+        ("zypper", False, True, "gpgcheck=1\nrepo_gpgcheck=1\npkg_gpgcheck=0\n"),
+    ],
 )
-def test_rpm_repositories_are_checked_by_what_the_vendor_signs(manager: str, check: str) -> None:
-    signed = replace(DOCKER, kind="rpm", signed_index=False)
+def test_rpm_repositories_are_checked_by_what_the_vendor_signs(
+    manager: str, packages: bool, index: bool, checks: str
+) -> None:
+    signed = replace(DOCKER, kind="rpm", signed_packages=packages, signed_index=index)
     distro = replace(room(), manager=manager, repositories={"docker": signed})
     key, source = repository_files(manager, "docker")
     text = {f.path: f.content for f in our_repositories(BARE, distro, Settings(), ("docker",))}[source]
-    assert f"\n{check}\n" in text
-    assert "\nrepo_gpgcheck=0\n" in text
+    assert f"\n{checks}" in text
     assert f"\ngpgkey=file://{key}\n" in text
     assert text.startswith("# Written by gpu-host\n[gpu-host-docker]\n")
 

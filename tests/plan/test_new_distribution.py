@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.plan.gpg_keys import LIVING
+
 ROOT = Path(__file__).parents[2]
 
 ROOM = """from dataclasses import replace
@@ -28,7 +30,7 @@ from inventories.releases import RELEASES, recording
 
 release = next(r for r in RELEASES if r.id == "{id}")
 machine = parse_machine(recording(release))
-settings = Settings(mirrors={{"cuda": Mirror("https://mirror.example/cuda", "KEY", "AB" * 20)}})
+settings = Settings(mirrors={{"cuda": Mirror("https://mirror.example/cuda", {key!r})}})
 stops = [f.check for f in judge(machine, settings) if f.stops]
 print(stops, describe(make_plan(machine, settings, find_distro(release.id, release.version)), machine, release.name))
 """
@@ -70,7 +72,7 @@ def test_a_derivative_is_a_room_a_line_and_a_row(tmp_path: Path, new: dict[str, 
     releases = tmp_path / "inventories/releases.py"
     edit(releases, '    _ubuntu("22.04", ', f'{row}    _ubuntu("22.04", ')
     edit(releases, "from dataclasses import dataclass\n", "from dataclasses import dataclass, replace\n")
-    look = [sys.executable, "-c", LOOK.format(id=new["id"])]
+    look = [sys.executable, "-c", LOOK.format(id=new["id"], key=LIVING)]
     done = subprocess.run(look, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"[] {new['id']}: {new['name']} {new['version']}")

@@ -12,10 +12,17 @@ from hypothesis import strategies as st
 from deploys.knowledge.vendors.toolkit import DEB as CONTAINER_TOOLKIT_DEB
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE
 from deploys.plan.settings import Mirror, Problem, Proxy, Settings, SettingsError, parse_settings
+from tests.plan import gpg_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY_TEXT = (ROOT / "deploys/knowledge/keys" / CONTAINER_TOOLKIT_DEB.key).read_text()
-FILES = {"mirror.asc": KEY_TEXT, "letter.txt": "Dear mirror,", "private.asc": KEY_TEXT.replace("PUBLIC", "PRIVATE")}
+FILES = {
+    "mirror.asc": KEY_TEXT,
+    "letter.txt": "Dear mirror,",
+    "private.asc": KEY_TEXT.replace("PUBLIC", "PRIVATE"),
+    "revoked.asc": gpg_keys.REVOKED,
+    "two.asc": gpg_keys.TWO_IN_ONE,
+}
 TOOLKIT = "nvidia-container-toolkit"
 
 
@@ -97,8 +104,10 @@ BAD: list[tuple[str, object, list[str]]] = [
     ("mirrors", {TOOLKIT: {"key": "mirror.asc"}}, ["None", "a base URL"]),
     ("mirrors", mirror(keys="mirror.asc"), ["'keys'", "only url, key and fingerprint", 'write "key"']),
     ("mirrors", mirror(key="missing.asc"), ["no readable file missing.asc", "correct the path"]),
-    ("mirrors", mirror(key="letter.txt"), ["letter.txt holds something else", "gpg --armor --export"]),
-    ("mirrors", mirror(key="private.asc"), ["something else", "public key"]),
+    ("mirrors", mirror(key="letter.txt"), ["letter.txt: it holds something else", "gpg --armor --export"]),
+    ("mirrors", mirror(key="private.asc"), ["a private key", "public key"]),
+    ("mirrors", mirror(key="revoked.asc"), [gpg_keys.REVOKED_FINGERPRINT, "has been revoked"]),
+    ("mirrors", mirror(key="two.asc"), ["it holds 2 keys", gpg_keys.LIVING_FINGERPRINT]),
     ("mirrors", mirror(key="a\nb"), ["a\\nb", "path of a file"]),
     (
         "mirrors",

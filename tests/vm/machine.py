@@ -113,7 +113,9 @@ class Vm:
         if done is None:
             raise VmError(f"{self.name}: no end after {timeout:g} s: {command}\n{self.console_tail()}")
         if check and done.returncode:
-            raise VmError(f"{self.name}: exit status {done.returncode}: {command}\n{tail(done.stdout + done.stderr)}")
+            # 255 is ssh's own: what the guest is doing instead stands on its console.
+            said = self.console_tail() if done.returncode == 255 else tail(done.stdout + done.stderr)
+            raise VmError(f"{self.name}: exit status {done.returncode}: {command}\n{said}")
         return done
 
     def _ssh(self, command: str, timeout: float, stdin: str = "") -> Result | None:

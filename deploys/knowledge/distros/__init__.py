@@ -28,10 +28,6 @@ DISTROS: tuple[Distro, ...] = (
     fedora.FEDORA_43,
     fedora.FEDORA_44,
     amazon.AMAZON_2023,
-)
-
-# Rooms whose package manager cannot be driven here yet: a host of theirs is refused by name.
-NOT_YET: tuple[Distro, ...] = (
     suse.SLES_15_6,
     suse.SLES_15_7,
     suse.SLES_16,

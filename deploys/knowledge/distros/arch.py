@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import Distro, DriverOffer, PackageOffer, Source
+from deploys.knowledge.records import AurRecipe, Distro, DriverOffer, PackageOffer, Source
 
 _EXTRA = Source(
     "archlinux.org package pages and news of 2025-12-20 (copies); github endeavouros-team/PKGBUILDS", "2026-11-22"
 )
+_AUR = Source("aur.archlinux.org page of nvidia-580xx-utils; names from CachyOS/chwd", "2026-11-22")
+_AUR_NAMES = Source("third-party lists of AUR packages; versions are the last of their branch", "2026-11-22")
+
+
+def _legacy(branch: str, version: str, why: str, source: Source) -> AurRecipe:
+    names = (f"nvidia-{branch}xx-dkms", f"nvidia-{branch}xx-utils")
+    return AurRecipe(names[1], names, why, source, branch, version)
+
 
 ARCH = Distro(
     id="arch",
@@ -43,8 +51,21 @@ ARCH = Distro(
         "the toolkit of the official repositories, by the name of NVIDIA's own",
         _EXTRA,
     ),
+    aur_url="https://aur.archlinux.org",
+    aur_drivers=(
+        _legacy("580", "580.159.03", "the last branch for Maxwell, Pascal and Volta", _AUR),
+        _legacy("470", "470.256.02", "the last branch for Kepler", _AUR_NAMES),
+        _legacy("390", "390.157", "the last branch for Fermi", _AUR_NAMES),
+    ),
+    aur_runtime=AurRecipe(
+        "nvidia-container-runtime",
+        ("nvidia-container-runtime",),
+        "asked for by gpu_container_runtime; the official repositories have its successor, nvidia-container-toolkit",
+        _AUR_NAMES,
+    ),
     default_driver="distro",
     default_docker="distro",
+    proven="transactions: real package manager with stand-ins; the rest recorded",
 )
 ENDEAVOUROS = replace(ARCH, id="endeavouros", name="EndeavourOS")
 # Manjaro names kernels and their headers after the series: linux612 has linux612-headers.

@@ -33,6 +33,7 @@ SLES_15_7 = Distro(
     default_docker="distro",
     ends="2031-07-31",
     extended="2034-07-31",
+    proven="transactions: real package manager with stand-ins; the rest recorded",
 )
 SLES_15_6 = replace(SLES_15_7, version="15.6", ends="2025-12-31", extended="2028-12-31")
 SLES_16 = replace(

@@ -11,34 +11,7 @@ else
     DNF=dnf CACHE=/var/cache/dnf LOCKS=/etc/dnf/plugins/versionlock.list
     dnf_options="$dnf_options --setopt=cachedir=$CACHE --setopt=strict=1 --setopt=debuglevel=2 --setopt=exit_on_lock=1 --disableplugin=expired-pgp-keys"
 fi
-
-# Is a process of that id alive and, where a file is given, does it hold the file open? Then its name, id and the file.
-holds() {
-    [ -d "/proc/$1" ] || return 1
-    [ -z "${3-}" ] || readlink "/proc/$1"/fd/* 2>/dev/null | grep -qxF "$2" || return 1
-    printf '%s (pid %s) holds %s\n' "$(cat "/proc/$1/comm")" "$1" "$2"
-}
-# Who works with packages now; fails when nobody does. dnf 4 writes its id into a file; the kernel knows who locks the others.
-lock_holder() {
-    for file in /var/lib/dnf/rpmdb_lock.pid "$CACHE"/*_lock.pid; do
-        if [ -s "$file" ] && holds "$(cat "$file")" "$file"; then return 0; fi
-    done
-    for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/*.lock /run/dnf/*.lock; do
-        [ -e "$file" ] || continue
-        for pid in $(awk -v end=":$(stat -c %i "$file")\$" '$2 != "->" && $4 == "WRITE" && $6 ~ end { print $5 }' /proc/locks); do
-            if holds "$pid" "$(readlink -f "$file")" open; then return 0; fi
-        done
-    done
-    return 1
-}
-waited=0
-wait_for_lock() {
-    while holder=$(lock_holder); do
-        [ "$waited" -lt "$LOCK_WAIT" ] || refuse "after $waited s $holder; wait for it or end it, then run again"
-        [ "$waited" -gt 0 ] || say "waiting: $holder"
-        waited=$((waited + 2)); sleep 2
-    done
-}
+PID_FILES="/var/lib/dnf/rpmdb_lock.pid $CACHE/*_lock.pid"
 
 # Our own sources count, whatever the host's configuration says about others. A key from the network is not ours to accept: its
 # repository keeps to the keys that the host trusts already.
@@ -52,19 +25,10 @@ repository_options() {
         END { for (id in net) print "--setopt=" id ".gpgkey=" substr(files[id], 2) }'
 }
 
-# On the host dnf runs in a mount namespace of its own, where `binds` (pairs of paths) hide our own locks and the builder of boot
-# images: nothing has to be put back, whenever the power fails.
-binds= plugin=
 dnf_once() {
     answer=$1; shift
     # shellcheck disable=SC2046,SC2086
-    set -- $DNF "--assume$answer" $dnf_options $(repository_options) "$@"
-    if [ -n "${ROOT-}" ]; then
-        inside env SYSTEMD_OFFLINE=1 "$@" </dev/null
-    else
-        # shellcheck disable=SC2016,SC2086
-        unshare --mount /bin/sh -c 'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; exec "$@"' sh $binds -- "$@" </dev/null
-    fi
+    manage $DNF "--assume$answer" $dnf_options $(repository_options) "$@"
 }
 # dnf FILE yes|no WORDS: the output goes into FILE ("" the log), all questions get that answer.
 dnf() {
@@ -164,35 +128,17 @@ m_changes() {
         { flush(); kind = "" }
         END { flush() }'
 }
-m_version() { if inside rpm -q --quiet "$1" 2>/dev/null; then inside rpm -q --qf '%{EPOCH}:%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 | sed 's/^(none)://'; fi; }
 
 # Downloads, and lets rpm check keys, signatures, files and room without installing; only the overlay gets to know the keys.
 m_download() { dnf "" yes install --allowerasing --setopt=tsflags=test "$@" || { unseen_keys; return 1; }; }
 m_install() { dnf "" yes install --allowerasing --setopt=keepcache=1 "$@"; }
 m_cache() { mkdir -p "$CACHE"; echo "$CACHE"; }
-stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
-m_quiet() {
-    inside /bin/sh -c 'for name in dracut grubby kernel-install udevadm; do
-        program=$(command -v "$name") || continue
-        rm -f "$program"
-        printf "#!/bin/sh\nexit 0\n" >"$program" && chmod 755 "$program" || exit 1
-    done'
-}
-
-# Packages ask for new boot images again and again in one transaction; they are built once, at the end.
-m_transaction() {
-    dracut=$(command -v dracut) && dracut=$(readlink -f "$dracut") && [ -n "$dracut" ] && {
-        stub "$SCRATCH/dracut" "case \" \$* \" in *' --version '*|*' --help '*|*' --list-modules '*) exit 0 ;; esac; : >$SCRATCH/image-wanted"
-        binds="$binds $SCRATCH/dracut $dracut"
-    }
+transact() {
     # shellcheck disable=SC2086
     dnf "" yes install --allowerasing $plugin "$@" || return 1
     trap 'cleanup' EXIT
     # dnf forgets some of what a refused rehearsal has left.
     rm -f "$CACHE"/gpu-host-*/packages/*.rpm
-    [ -e "$SCRATCH/image-wanted" ] || return 0
-    say "transaction: boot images"
-    "$dracut" --force --regenerate-all || refuse "the boot images could not be built"
 }
 
 # The locks of this host without ours. dnf 4 drops comments when it writes its list, so there the end of the pattern is our mark:
@@ -214,7 +160,7 @@ foreign_locks() {
 m_release() {
     foreign_locks >"$SCRATCH/locks"
     inside grep -qF -e "$MARK" -e "$OURS" "$LOCKS" 2>/dev/null || return 0
-    if [ -n "${ROOT-}" ]; then inside /bin/sh -c "cat >$LOCKS" <"$SCRATCH/locks"; else binds="$binds $SCRATCH/locks $LOCKS"; fi
+    if [ -n "${ROOT-}" ]; then inside /bin/sh -c "cat >$LOCKS" <"$SCRATCH/locks"; else hide "$SCRATCH/locks" "$LOCKS"; fi
 }
 m_hold() {
     foreign_locks >"$SCRATCH/new-locks"

@@ -10,7 +10,9 @@ unmount_all() {
     # Deepest first; the mount table is the only truth about what is still there.
     awk -v t="$TRIAL" 'index($2, t "/") == 1 { print length($2), $2 }' /proc/mounts | sort -rn | while read -r _ target; do umount "$target" 2>/dev/null || umount -l "$target"; done
 }
-cleanup() { unmount_all; rm -rf --one-file-system "$TRIAL"; }
+# What was built is worth keeping only when all of it passed.
+passed=
+cleanup() { unmount_all; rm -rf --one-file-system "$TRIAL"; [ -n "$passed" ] || rm -rf "$STATE_DIR/dkms" "$STATE_DIR/aur"; }
 trap 'cleanup' EXIT
 trap 'exit 143' TERM INT HUP
 
@@ -77,7 +79,6 @@ inside() { chroot "$ROOT" "$@"; }
 
 cleanup
 drop_overrides
-rm -rf "$STATE_DIR/dkms"
 mkdir -p "$ROOT" "$SCRATCH"
 chmod 700 "$TRIAL"
 say "rehearsal: an overlay over the root file system"
@@ -128,4 +129,5 @@ fi
 say "rehearsal: download"
 # shellcheck disable=SC2086
 [ -z "$PACKAGES" ] || m_download $PACKAGES || refuse "the packages cannot be downloaded"
+passed=1
 say "rehearsal: passed"

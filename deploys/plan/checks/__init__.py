@@ -58,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     Check(packages.disk_space),
     Check(packages.cuda_fits),
     Check(packages.sources_offered, never="the release has no such source"),
+    Check(packages.aur_pinned, never="anyone can change what the AUR holds"),
     Check(packages.repository_keys_known, never="packages of an unknown signer would be installed as root"),
     Check(containers.no_podman_or_snap_docker, never="it ignores --gpus or keeps its data elsewhere"),
     Check(containers.docker_at_least_19_03, never="--gpus does not exist before 19.03"),

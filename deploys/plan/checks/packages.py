@@ -13,11 +13,13 @@ from deploys.knowledge.sizes import BOOT_SPARE, MIB, MIN_FREE_INODES, SIZES, TMP
 from deploys.plan.apt_sources import has_release
 from deploys.plan.capabilities import headers, wants
 from deploys.plan.cuda_source import plan_cuda
+from deploys.plan.driver_branch import today
 from deploys.plan.driver_source import choose_driver
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
+from deploys.plan.openpgp import trouble
 from deploys.plan.plan import make_plan
-from deploys.plan.repositories import DOCKER
+from deploys.plan.repositories import DOCKER, base_url
 from deploys.plan.settings import Settings
 from deploys.plan.versions import branch_of
 
@@ -201,22 +203,42 @@ def sources_offered(machine: Machine, settings: Settings) -> Finding | None:
     )
 
 
+def aur_pinned(machine: Machine, settings: Settings) -> Finding | None:
+    """A recipe of the AUR is built only as a person has read it: at a commit, with a digest of its PKGBUILD."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or not machine.gpus or not manager(distro.manager).aur:
+        return None
+    job = next((j for j in make_plan(machine, settings, distro).packages.aur if not j.commit), None)
+    if job is None:
+        return None
+    return stop(
+        "aur_pinned",
+        f"{', '.join(job.packages)}: only the recipe {job.base} of the AUR has it, and gpu_aur does not name that recipe",
+        "the commit of the recipe and the SHA-256 of its PKGBUILD, read by a person",
+        f"git clone {job.url}/{job.base}.git, read every file of it, then set gpu_aur = "
+        f'{{"{job.base}": {{"commit": "$(git rev-parse HEAD)", "pkgbuild_sha256": "$(sha256sum PKGBUILD)"}}}}',
+    )
+
+
 def repository_keys_known(machine: Machine, settings: Settings) -> Finding | None:
-    """A repository whose key nobody here has checked is used only with a key that the operator brings."""
+    """A repository whose key nobody here has checked, or whose key is at its end, is used only with a key that the operator brings."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if distro is None or not machine.gpus:
         return None
     plan = make_plan(machine, settings, distro)
     used = [r for c in plan.capabilities if c.packages and (r := distro.repository(c.repository))]
-    unknown = {f.path for f in plan.files if not f.content and not f.fetch}
-    lacking = [r for r in used if repository_files(distro.manager, r.name)[0] in unknown]
-    if not lacking:
-        return None
-    first = lacking[0]
-    fix = f'fetch the key, compare its fingerprint with the vendor\'s documentation, and set gpu_mirrors = {{"{first.name}": {{"url": "{first.url}", "key": "files/{first.name}.asc", "fingerprint": "40 HEX DIGITS"}}}}'
-    return stop(
-        "repository_keys_known",
-        f"the signing key of {first.url} is not known here",
-        "a key with a checked fingerprint",
-        fix,
-    )
+    files = {f.path: f for f in plan.files}
+    for repository in used:
+        file = files.get(repository_files(distro.manager, repository.name)[0])
+        if file is None or (file.fetch and not file.content):
+            continue
+        name, wrong = repository.name, trouble(file.content, today(machine)) if file.content else ""
+        if wrong or not file.content:
+            return stop(
+                "repository_keys_known",
+                f"the signing key of {base_url(repository, settings)}: {wrong or 'not known here'}",
+                "a key with a checked fingerprint, neither revoked nor at its end",
+                "fetch the key, compare its fingerprint with the vendor's documentation, and set "
+                f'gpu_mirrors = {{"{name}": {{"url": "{base_url(repository, settings)}", "key": "files/{name}.asc", "fingerprint": "40 HEX DIGITS"}}}}',
+            )
+    return None

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.plan.machine import Lock, Machine
+from deploys.plan.settings import Mirror
 from facts.probe import parse_machine
 from inventories.releases import RELEASES, recording
+from tests.plan import gpg_keys
 from tests.plan.hosts import (
     GIB,
     K80,
     RTX_5090,
     T4,
+    V100,
     changed,
     debian_12_bare,
     debian_13_converged,
@@ -22,6 +25,7 @@ from tests.plan.hosts import (
 )
 from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop, warn
 
+ARCH_BARE = parse_machine(recording(next(r for r in RELEASES if r.name == "arch")))
 HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
 LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
 BOOKWORM = "deb http://deb.example.org/debian bookworm main\n"
@@ -214,13 +218,35 @@ PACKAGES = [
         "Debian 12",
         container_runtime="aur",
     ),
+    ok("aur_pinned", "not Arch", BARE),
+    ok("aur_pinned", "a GPU of today", ARCH_BARE),
+    stop(
+        "aur_pinned",
+        "a Volta on Arch",
+        changed(ARCH_BARE, pci=gpus(V100)),
+        "only the recipe nvidia-580xx-utils of the AUR has it",
+        "gpu_aur = {",
+    ),
     ok("repository_keys_known", "a shipped key", BARE),
     stop(
         "repository_keys_known",
         "a key that nobody here has checked",
         parse_machine(recording(next(r for r in RELEASES if r.name == "rocky-10.0"))),
-        "repos/rhel10/x86_64 is not known here",
+        "repos/rhel10/x86_64: not known here",
         'gpu_mirrors = {"cuda"',
     ),
     ok("repository_keys_known", "no GPU", debian_12_bare(pci=())),
+    stop(
+        "repository_keys_known",
+        "a key of the operator that has ended since",
+        BARE,
+        f"its key {gpg_keys.EXPIRED_FINGERPRINT} ended on 2024-12-31",
+        mirrors={"nvidia-container-toolkit": Mirror("https://mirror.example/x", gpg_keys.EXPIRED)},
+    ),
+    ok(
+        "repository_keys_known",
+        "a key whose end was put off",
+        BARE,
+        mirrors={"nvidia-container-toolkit": Mirror("https://mirror.example/x", gpg_keys.EXTENDED)},
+    ),
 ]

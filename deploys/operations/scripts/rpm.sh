@@ -1,0 +1,68 @@
+# What dnf and zypper share: their locks, rpm's database, boot images by dracut. Needs: LOCK_WAIT (seconds). The manager's own file
+# sets PID_FILES (patterns of files in which it notes who works) and defines transact SPEC.
+
+# Is a process of that id alive and, where a file is given, does it hold the file open? Then its name, id and the file.
+holds() {
+    [ -d "/proc/$1" ] || return 1
+    [ -z "${3-}" ] || readlink "/proc/$1"/fd/* 2>/dev/null | grep -qxF "$2" || return 1
+    name=$(cat "/proc/$1/comm")
+    # libzypp names its threads after itself.
+    case $name in Zypp-*) name=$(tr '\0' '\n' <"/proc/$1/cmdline" | head -n 1) ;; esac
+    printf '%s (pid %s) holds %s\n' "${name##*/}" "$1" "$2"
+}
+# Who works with packages now; fails when nobody does. Some write their id into a file; the kernel knows who locks the others.
+lock_holder() {
+    for file in $PID_FILES; do
+        if [ -s "$file" ] && holds "$(tr -cd 0-9 <"$file")" "$file"; then return 0; fi
+    done
+    for file in /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock /var/lib/dnf/*.lock /run/dnf/*.lock; do
+        [ -e "$file" ] || continue
+        for pid in $(awk -v end=":$(stat -c %i "$file")\$" '$2 != "->" && $4 == "WRITE" && $6 ~ end { print $5 }' /proc/locks); do
+            if holds "$pid" "$(readlink -f "$file")" open; then return 0; fi
+        done
+    done
+    return 1
+}
+waited=0
+wait_for_lock() {
+    while holder=$(lock_holder); do
+        [ "$waited" -lt "$LOCK_WAIT" ] || refuse "after $waited s $holder; wait for it or end it, then run again"
+        [ "$waited" -gt 0 ] || say "waiting: $holder"
+        waited=$((waited + 2)); sleep 2
+    done
+}
+
+# hide FILE OVER: on the host a manager runs in a mount namespace of its own, where FILE lies over another one (our own locks, the
+# builder of boot images): nothing has to be put back, whenever the power fails.
+binds=
+hide() { binds="$binds $1 $2"; }
+manage() {
+    if [ -n "${ROOT-}" ]; then
+        inside env SYSTEMD_OFFLINE=1 "$@" </dev/null
+    else
+        # shellcheck disable=SC2016,SC2086
+        unshare --mount /bin/sh -c 'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; shift; exec "$@"' sh $binds -- "$@" </dev/null
+    fi
+}
+
+m_version() { if inside rpm -q --quiet "$1" 2>/dev/null; then inside rpm -q --qf '%{EPOCH}:%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 | sed 's/^(none)://'; fi; }
+stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
+m_quiet() {
+    inside /bin/sh -c 'for name in dracut mkinitrd grubby kernel-install update-bootloader udevadm; do
+        program=$(command -v "$name") || continue
+        rm -f "$program"
+        printf "#!/bin/sh\nexit 0\n" >"$program" && chmod 755 "$program" || exit 1
+    done'
+}
+
+# Packages ask for new boot images again and again in one transaction; they are built once, at the end.
+m_transaction() {
+    dracut=$(command -v dracut) && dracut=$(readlink -f "$dracut") && [ -n "$dracut" ] && {
+        stub "$SCRATCH/dracut" "case \" \$* \" in *' --version '*|*' --help '*|*' --list-modules '*) exit 0 ;; esac; : >$SCRATCH/image-wanted"
+        hide "$SCRATCH/dracut" "$dracut"
+    }
+    transact "$@" || return 1
+    [ -e "$SCRATCH/image-wanted" ] || return 0
+    say "transaction: boot images"
+    "$dracut" --force --regenerate-all || refuse "the boot images could not be built"
+}
