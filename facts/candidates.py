@@ -1,4 +1,4 @@
-"""What the host's own package index would install, and where installed packages came from (source: apt-cache(8))."""
+"""What the host's own package index would install, and where installed packages came from (sources: apt-cache(8), pacman(8))."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deploys.knowledge.packages import PROBED_PACKAGES
+from deploys.knowledge.packages import PACMAN_PACKAGES, PROBED_PACKAGES
 from deploys.plan.machine import Record
 from facts.base import SubjectFact
 from facts.packages import MANAGER
@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 # It unpacks compressed lists into nameless temporary files, which are kept in memory here.
 _SCRIPT = (
     MANAGER
-    + f"names='{' '.join(PROBED_PACKAGES)}'\n"
+    + f"names='{' '.join(PROBED_PACKAGES)}' pacman_names='{' '.join(PACMAN_PACKAGES)}'\n"
     + r"""
-[ "$(manager)" = apt ] || exit 0
+case $(manager) in
+  apt) ;;
+  pacman)
+    offered=$(pacman -Sl) && [ -n "$offered" ] || exit 0
+    names=$pacman_names
+    printf 'asked %s\n' $names
+    printf '%s\n' "$offered" | awk -v names=" $names " 'index(names, " " $2 " ") && !seen[$2]++ { print "offer " $2 " " $3 }'
+    echo answered
+    exit 0 ;;
+  *) exit 0 ;;
+esac
 need apt-cache
 names=$(
   { printf '%s\n' $names
@@ -90,6 +100,7 @@ def parse(text: str) -> Candidates:
         else:
             current.read(line)
     candidates = {name.strip(): "" for name in tagged.all("asked") if name.strip()}
+    candidates |= dict(tagged.words("offer", 2))
     return Candidates(
         candidates={**candidates, **{name: p.candidate for name, p in policies.items()}},
         origins={name: _origins(p) for name, p in policies.items() if p.installed},

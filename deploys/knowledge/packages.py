@@ -23,3 +23,12 @@ PROBED_PACKAGES: tuple[str, ...] = (
     "nvidia-smi",
     "runc",
 )
+
+# The same where pacman is the manager: what one release of everything offers decides the driver.
+PACMAN_PACKAGES: tuple[str, ...] = (
+    "cuda",
+    "docker",
+    "nvidia-container-toolkit",
+    "nvidia-open-dkms",
+    "nvidia-utils",
+)

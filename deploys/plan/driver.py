@@ -13,7 +13,7 @@ from deploys.plan.driver_branch import branch_reason, carries, impossible_mix, k
 from deploys.plan.machine import Machine
 from deploys.plan.reason import OWN, Reason
 from deploys.plan.settings import Settings
-from deploys.plan.versions import below, branch_of, upstream
+from deploys.plan.versions import below, branch_of, is_version, upstream
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,13 @@ def choose_from_archive(machine: Machine, settings: Settings, distro: Distro, of
         choice = other_flavour(choice, machine, "the archive has no others")
     if choice.flavour not in offer.kernel_modules:
         return _no_flavour(choice, machine, distro, offer)
-    library = offer.libraries[0]
-    modules = _offered_version(machine, offer.kernel_modules[choice.flavour][0], offer.versions[choice.flavour])
-    libraries = _offered_version(machine, library, offer.user_space_version)
+    names = (offer.kernel_modules[choice.flavour][0], offer.libraries[0])
+    modules = _offered_version(machine, names[0], offer.versions[choice.flavour])
+    libraries = _offered_version(machine, names[1], offer.user_space_version)
+    pin, packages = settings.driver_branch, (*offer.kernel_modules[choice.flavour], *offer.user_space)
+    moves = pin is not None and not is_version(modules, pin) and all(_offers(machine, n, pin) for n in names)
+    if moves:
+        modules, libraries = (upstream(machine.packages.candidates[name]) for name in names)
     known = modules == offer.versions[choice.flavour]
     why = offer.why if known else "the version that this host has or its own package index offers"
     archive = Reason("branch", f"the archive of {distro.label} has {modules}: {why}", offer.source)
@@ -135,9 +139,12 @@ def choose_from_archive(machine: Machine, settings: Settings, distro: Distro, of
         branch=branch_of(modules),
         version=modules,
         flavour=choice.flavour,
-        packages=(*offer.kernel_modules[choice.flavour], *offer.user_space),
+        packages=packages,
         modules=offer.kernel_modules[choice.flavour],
-        same_version=(offer.kernel_modules[choice.flavour][0], *offer.libraries),
+        versions=dict.fromkeys((names[0], *offer.libraries), pin) if moves and pin else {},
+        same_version=(names[0], *offer.libraries),
+        # A rolling release would move a branch that was asked for at the next upgrade.
+        holds=packages if pin and not distro.version else (),
         why=(*choice.why, f"branch {branch_of(modules)}: {why} ({distro.label})"),
         rules=(*choice.rules, archive, *((branch_reason(row),) if row else ())),
     )
@@ -147,6 +154,11 @@ def choose_from_archive(machine: Machine, settings: Settings, distro: Distro, of
         or _refuse_pin(chosen, settings, distro)
     )
     return replace(refusal, rules=chosen.rules) if refusal else chosen
+
+
+def _offers(machine: Machine, package: str, pin: str) -> bool:
+    """Does the host's own index offer the package in the branch or version that is asked for?"""
+    return is_version(machine.packages.candidates.get(package) or None, pin)
 
 
 def _offered_version(machine: Machine, package: str, known: str) -> str:

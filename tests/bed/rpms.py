@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 from tests.bed import repository
+from tests.bed.pack import Package, build_rpm
 from tests.bed.shell import run
 from tests.bed.spec import save
 
@@ -48,9 +49,18 @@ class RpmRepositories:
         target = self.folder / "www" / name
         target.mkdir(parents=True, exist_ok=True)
         for package in packages:
-            path = build(package, target)
-            macros = ["__gpg /usr/bin/gpg", f"_gpg_path {self.home}", f"_gpg_name {owner}"]
-            run(["rpmsign", *(word for macro in macros for word in ("--define", macro)), "--addsign", path])
+            self._sign_package(build(package, target), owner)
+
+    def add(self, name: str, packages: Iterable[Package], owner: str) -> None:
+        """As `build`, for packages with files."""
+        target = self.folder / "www" / name
+        target.mkdir(parents=True, exist_ok=True)
+        for package in packages:
+            self._sign_package(build_rpm(package, target), owner)
+
+    def _sign_package(self, path: Path, owner: str) -> None:
+        macros = ["__gpg /usr/bin/gpg", f"_gpg_path {self.home}", f"_gpg_name {owner}"]
+        run(["rpmsign", *(word for macro in macros for word in ("--define", macro)), "--addsign", path])
 
     def sign(self, name: str, owner: str, streams: str = "") -> None:
         """Write the index of a repository anew, signed by `owner`; `streams`: its module documents ("" none)."""
@@ -96,7 +106,7 @@ def build(package: Rpm, target: Path) -> Path:
     return target / name
 
 
-def stream(module: str, name: str, packages: Sequence[Rpm]) -> str:
+def stream(module: str, name: str, packages: Sequence[Rpm | Package]) -> str:
     """The document of a module stream that holds these packages."""
     files = "".join(f"    - {p.name}-{p.version}.x86_64\n" for p in packages)
     return (

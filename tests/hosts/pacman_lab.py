@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -72,18 +72,23 @@ class PacmanLab(Lab):
         repository.gpg(self.home, "--local-user", f"={signer}", "--detach-sign", "--output", f"{path}.sig", path)
 
 
-def start(host: Host) -> PacmanLab:
-    """Make the keys, trust the distribution's, fill its repository with one driver and read its index."""
+def trust(host: Host) -> PacmanLab:
+    """Make the keys, trust the distribution's, and name its repository, which is empty yet."""
     home = Path(mkdtemp(prefix="bed-gpg-"))
     for owner in (DISTRO, STRANGER):
         repository.gpg(home, "--passphrase", "", "--quick-gen-key", owner, "rsa2048", "sign", "never")
-    lab = PacmanLab(host, PACMAN, home)
     host.put("/root/distro.asc", repository.gpg(home, "--armor", "--export", f"={DISTRO}"))
     key = repository.fingerprint(home, DISTRO)
     host.nsenter(f"pacman-key --init && pacman-key --add /root/distro.asc && pacman-key --lsign-key {key}", timeout=300)
+    host.nsenter(f"printf '[extra]\\nServer = file:///{REPOSITORY}\\n' >>{CONF}")
+    return PacmanLab(host, PACMAN, home)
+
+
+def start(host: Host) -> PacmanLab:
+    """A host whose repository has two drivers; what DKMS and the builder of boot images do is noted, not done."""
+    lab = trust(host)
     installed = [Package(name, version) for name, version in lab.packages()]
     lab.offer([*installed, *driver("615.71.09"), *driver("580.159.03", "nvidia-580xx-dkms"), *MORE])
-    host.nsenter(f"printf '[extra]\\nServer = file:///{REPOSITORY}\\n' >>{CONF}")
     host.put(
         "/usr/lib/systemd/system/stand-in.service",
         "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
@@ -98,7 +103,3 @@ def stop(lab: PacmanLab) -> None:
     """End the keys' agent and delete them."""
     run(["gpgconf", "--homedir", lab.home, "--kill", "all"], check=False)
     run(["rm", "-rf", lab.home])
-
-
-def with_version(package: Package, version: str) -> Package:
-    return replace(package, version=version)
