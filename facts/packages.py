@@ -15,9 +15,9 @@ from facts.text import Tagged
 # Names that concern GPU, CUDA, containers, kernels and building; as an extended regular expression.
 NAMES = (
     "nvidia|cuda|^libnv|^libcu(fft|rand|solver|sparse|pti|blas)|^libnccl|cudnn|nsight|nouveau|datacenter-gpu|^docker|^containerd|^runc|podman|^moby|"
-    "^libxnvctrl|^linux($|-)|^kernel($|-)|^kmod|^akmod|^dkms|^gcc|^cpp|^make$|^libc6-dev|^glibc-devel|^build-essential|"
+    "^libxnvctrl|^linux[0-9]*($|-)|^kernel[0-9.]*($|-)|^kmod|^akmod|^dkms|^gcc|^cpp|^make$|^libc6-dev|^glibc-devel|^build-essential|"
     "^base-devel|^initramfs-tools|^dracut|^mkinitcpio|^mokutil|^shim|^grub|^glx-|^ubuntu-drivers|^firmware-nvidia|"
-    "^egl-wayland|^switcheroo|^python3$|^apt$|^dpkg$|^systemd$"
+    "^egl-wayland|^switcheroo|^python3?$|^epel-release|^oracle-epel|^apt$|^dpkg$|^systemd$"
 )
 
 # The manager is the one whose database holds the base system: a Debian host may have rpm, a Fedora host dpkg.

@@ -14,6 +14,10 @@ class Source:
     as_of: str
 
 
+# How a release was proven (`Distro.proven`).
+WHOLE_ROAD = "whole road, real package manager, stand-in packages"
+
+
 @dataclass(frozen=True)
 class DriverOffer:
     """The one driver that a distribution's own archive carries.

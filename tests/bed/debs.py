@@ -15,12 +15,18 @@ def publish(folder: Path, packages: Iterable[Package], signer: tuple[Path, str],
 
     `signer`: a GnuPG home and the owner of a key in it. Raises BedError.
     """
-    home, owner = signer
     suite, _, component = suite.partition("/")
     pool = folder / "pool" if suite else folder
     pool.mkdir(parents=True, exist_ok=True)
     for package in packages:
         build_deb(package, pool)
+    sign(folder, signer, f"{suite}/{component}" if suite else "")
+
+
+def sign(folder: Path, signer: tuple[Path, str], suite: str = "") -> None:
+    """Write the index anew, signed by another one."""
+    home, owner = signer
+    suite, _, component = suite.partition("/")
     listed = run(["apt-ftparchive", "packages", "pool" if suite else "."], cwd=folder).stdout
     top = folder / "dists" / suite if suite else folder
     index = top / component / "binary-amd64" if suite else folder
@@ -32,5 +38,5 @@ def publish(folder: Path, packages: Iterable[Package], signer: tuple[Path, str],
     options = [w for key, value in fields.items() for w in ("-o", f"APT::FTPArchive::Release::{key}={value}")]
     release = run(["apt-ftparchive", *options, "release", "."], cwd=top).stdout
     (top / "Release").write_text(release)
-    sign = ["--digest-algo", "SHA256", "--local-user", f"={owner}", "--output"]
-    repository.gpg(home, *sign, top / "InRelease", "--clearsign", top / "Release")
+    words = ["--digest-algo", "SHA256", "--local-user", f"={owner}", "--output"]
+    repository.gpg(home, *words, top / "InRelease", "--clearsign", top / "Release")

@@ -24,7 +24,8 @@ exec "${{SHELL:-/bin/sh}}" -c "$SSH_ORIGINAL_COMMAND"
 SSHD_TEXT = f"UseDNS no\nMaxStartups 100:30:200\nMaxSessions 100\nForceCommand /{COUNTER}\n"
 # nspawn mounts its own view of /sys (read-only, with gaps) over whatever --bind puts there, so the pretend devices are put in place at boot.
 # systemd notes what it runs in, and nspawn brings /run/host (systemd's "inaccessible" nodes live there); a machine
-# has neither. What only tidies up may fail: a busy mount must not stop the rest, or a rebooted host is a container again.
+# has neither. What only tidies up may fail, and on a busy machine /sys once in a while refuses the first try: either would make a rebooted host a
+# container again.
 UNIT = """[Unit]
 Description=Early local settings
 DefaultDependencies=no
@@ -41,9 +42,7 @@ ExecStart=-/bin/rm -r /run/early
 WantedBy=sysinit.target
 """
 DISGUISE = f"""ExecStart=/bin/rm -f /run/systemd/container /run/systemd/inaccessible
-ExecStart=/bin/mount -o remount,rw /sys
-ExecStart=/bin/mkdir -p /sys/module /sys/firmware /sys/power
-ExecStart=/bin/mount --bind /{STATE}/module /sys/module
+ExecStart=/bin/sh -c 'for try in 1 2 3 4 5 6 7 8 9; do mount -o remount,rw /sys && mkdir -p /sys/module /sys/firmware /sys/power && mount --bind /{STATE}/module /sys/module && exit 0; sleep 0.3; done; exit 1'
 ExecStart=/bin/cp -a /run/host/inaccessible /run/systemd/inaccessible
 ExecStart=/bin/umount -R -l /run/host
 ExecStart=-/bin/rm -rf /run/host

@@ -66,11 +66,15 @@ static int below(const char *path, const char *top)
     return !strncmp(path, top, n) && (path[n] == '/' || !path[n]);
 }
 
+/* glibc declares paths as never null, so the compiler drops checks; rpm passes null to statx all the same. */
+#define MAY_BE_NULL(path) __asm__("" : "+r"(path))
+
 /* The path to use instead of `path`: itself, a stand-in written into `out`, or a path that does not exist. */
 static const char *map(const char *path, char *out)
 {
     char whole[PATH_MAX], joined[PATH_MAX];
     int found;
+    MAY_BE_NULL(path);
     if (!path || !*path)
         return path;
     const char *full = path;
@@ -99,6 +103,7 @@ static const char *map(const char *path, char *out)
 
 static const char *map_at(int folder, const char *path, char *out)
 {
+    MAY_BE_NULL(path);
     if (path && *path != '/' && folder != AT_FDCWD)
         return path;
     return map(path, out);
@@ -176,6 +181,7 @@ static int uptime_fd(void)
 
 static int wants_uptime(const char *path)
 {
+    MAY_BE_NULL(path);
     return path && !strcmp(path, "/proc/uptime");
 }
 
@@ -241,6 +247,7 @@ FOPEN(fopen64)
 /* The first namespaces of a kernel have fixed inode numbers (PROC_PID_INIT_INO and its like); pretend to be in them. */
 static ino_t first_namespace(const char *path)
 {
+    MAY_BE_NULL(path);
     if (!path || (strncmp(path, "/proc/self/ns/", 14) && strncmp(path, "/proc/1/ns/", 11)))
         return 0;
     const char *name = strrchr(path, '/') + 1;

@@ -117,6 +117,7 @@ def _driver(name: str, version: str, kernel: str) -> Package:
     files: dict[str, str | bytes] = {}
     if name in _SMI_IN:
         files["/usr/bin/nvidia-smi"] = _SMI
+        files[f"/usr/lib64/libcuda.so.{package.upstream}"] = "stand-in\n"
     if name in _DAEMON_IN:
         files[f"{_UNITS}/nvidia-persistenced.service"] = _UNIT.format(name="nvidia-persistenced")
     if name == _COMPILED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from deploys.plan.files import digest
 from deploys.plan.machine import FileState, Initramfs, KernelModule, Machine, Package
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Mirror, Settings
+from facts.packages import NAMES
 from facts.probe import parse_machine
 from inventories.releases import RELEASES, Release, recording
 from tests.plan import gpg_keys
@@ -65,6 +67,15 @@ def test_pages(release: Release, golden: Callable[[str, str], None]) -> None:
     else:
         page = describe(make_plan(machine, wanted, room(release)), machine, release.name, findings)
     golden(f"release-{release.name}", page)
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda r: r.name)
+def test_the_probe_lists_every_package_that_a_plan_may_ask_for(release: Release) -> None:
+    """A name that it leaves out would be installed again and again."""
+    for source in ("auto", "distro"):
+        plan = make_plan(bare(release), replace(settings(release), driver_source=source), room(release))
+        wanted = (*plan.packages.wanted, *plan.packages.pins)
+        assert [name for name in wanted if not re.search(NAMES, name)] == []
 
 
 def converged(machine: Machine, plan: Plan) -> Machine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import AurRecipe, Distro, DriverOffer, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, AurRecipe, Distro, DriverOffer, PackageOffer, Source
 
 _EXTRA = Source(
     "archlinux.org package pages and news of 2025-12-20 (copies); github endeavouros-team/PKGBUILDS", "2026-11-22"
@@ -65,14 +65,15 @@ ARCH = Distro(
     ),
     default_driver="distro",
     default_docker="distro",
-    proven="transactions: real package manager with stand-ins; the rest recorded",
+    proven=WHOLE_ROAD,
 )
-ENDEAVOUROS = replace(ARCH, id="endeavouros", name="EndeavourOS")
+ENDEAVOUROS = replace(ARCH, id="endeavouros", name="EndeavourOS", proven="recorded; transactions as on Arch Linux")
 # Manjaro names kernels and their headers after the series: linux612 has linux612-headers.
 MANJARO = replace(
     ARCH,
     id="manjaro",
     name="Manjaro",
+    proven="recorded; transactions as on Arch Linux",
     headers={
         f"{major}.{minor}.": f"linux{major}{minor}-headers"
         for major, minor in ((6, 6), (6, 12), (6, 18), (6, 19), (7, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.distros.known import known
-from deploys.knowledge.records import Distro
+from deploys.knowledge.records import WHOLE_ROAD, Distro
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_FEDORA_43, CUDA_FEDORA_44
 
@@ -21,7 +21,7 @@ FEDORA_43 = Distro(
     layouts=(nvidia.LOCKED,),
     vendor_cuda=nvidia.CUDA_TOOLKIT,
     oldest_cuda="13.0",
-    proven="transactions: real package manager with stand-ins; the rest recorded",
+    proven=WHOLE_ROAD,
     repositories={
         "cuda": nvidia.repository("fedora43", CUDA_FEDORA_43, kind="rpm"),
         "docker": docker.rpm("fedora", "43"),
@@ -32,6 +32,7 @@ FEDORA_43 = Distro(
 FEDORA_44 = replace(
     FEDORA_43,
     version="44",
+    proven="recorded; transactions as on Fedora 43",
     oldest_cuda="13.3",
     repositories={
         **FEDORA_43.repositories,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.distros.known import known
-from deploys.knowledge.records import Distro
+from deploys.knowledge.records import WHOLE_ROAD, Distro
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_RHEL_10, CUDA_RPM_2022
 
@@ -23,7 +23,7 @@ RHEL_9 = Distro(
     layouts=(nvidia.MODULAR,),
     vendor_cuda=nvidia.CUDA_TOOLKIT,
     oldest_cuda=known("rhel", "9").oldest_cuda,
-    proven="transactions: real package manager with stand-ins; the rest recorded",
+    proven="recorded; transactions as on Rocky Linux 9",
     repositories={
         "cuda": nvidia.repository("rhel9", CUDA_RPM_2022, kind="rpm"),
         "docker": docker.rpm("rhel", "9"),
@@ -71,6 +71,7 @@ def _rebuild(parent: Distro, identity: str, name: str) -> Distro:
 
 
 ROCKY_8, ROCKY_9, ROCKY_10 = (_rebuild(r, "rocky", "Rocky Linux") for r in (RHEL_8, RHEL_9, RHEL_10))
+ROCKY_9 = replace(ROCKY_9, proven=WHOLE_ROAD)
 ALMA_8, ALMA_9, ALMA_10 = (_rebuild(r, "almalinux", "AlmaLinux") for r in (RHEL_8, RHEL_9, RHEL_10))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import Distro, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, Distro, PackageOffer, Source
 from deploys.knowledge.vendors import nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_RPM_2022, CUDA_SUSE_16
 
@@ -33,7 +33,7 @@ SLES_15_7 = Distro(
     default_docker="distro",
     ends="2031-07-31",
     extended="2034-07-31",
-    proven="transactions: real package manager with stand-ins; the rest recorded",
+    proven="recorded; transactions as on openSUSE Leap 15.6",
 )
 SLES_15_6 = replace(SLES_15_7, version="15.6", ends="2025-12-31", extended="2028-12-31")
 SLES_16 = replace(
@@ -51,5 +51,6 @@ LEAP_15_6 = replace(
     repositories={**SLES_15_7.repositories, "cuda": nvidia.repository("opensuse15", CUDA_RPM_2022, kind="rpm")},
     ends="2026-04-30",
     extended="",
+    proven=WHOLE_ROAD,
 )
 LEAP_16 = replace(SLES_16, id="opensuse-leap", name="openSUSE Leap", ends="2027-10-31", extended="")

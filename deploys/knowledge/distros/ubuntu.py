@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.distros.known import known
-from deploys.knowledge.records import Distro, DriverLayout, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, Distro, DriverLayout, PackageOffer, Source
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_DEB_2022, CUDA_UBUNTU_2604
 
@@ -55,12 +55,14 @@ UBUNTU_24_04 = Distro(
     ends="2029-05-31",
     extended="2036-05-31",
     support=f"LTS ({_DATES.title})",
+    proven=WHOLE_ROAD,
 )
 
 UBUNTU_22_04 = replace(
     UBUNTU_24_04,
     version="22.04",
     codename="jammy",
+    proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "22.04").headers,
     oldest_cuda=known("ubuntu", "22.04").oldest_cuda,
     repositories={
@@ -76,6 +78,7 @@ UBUNTU_26_04 = replace(
     UBUNTU_24_04,
     version="26.04",
     codename="resolute",
+    proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "26.04").headers,
     layouts=(replace(nvidia.UBUNTU_NAMED, first=580), nvidia.UBUNTU_PINNED, replace(ARCHIVE, first=580)),
     oldest_cuda=known("ubuntu", "26.04").oldest_cuda,

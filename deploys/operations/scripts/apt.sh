@@ -27,7 +27,17 @@ m_prepare() {
     [ -z "$PINS" ] || apt install $PINS || refuse "the packages that pin the driver's branch cannot be installed: $PINS"
 }
 
-m_simulate() { said=$1; shift; apt -s install "$@" >"$said" 2>&1; }
+# What we held of a driver that another set takes the place of: apt lets nothing held leave unless it is told so by name.
+KEPT=/etc/gpu-host/holds
+leaving() {
+    [ -n "$MODULES" ] || return 0
+    inside cat "$KEPT" 2>/dev/null | grep -v '^#' | while read -r name; do
+        case " $HOLDS " in *" $name "*) continue ;; esac
+        [ -z "$(m_version "$name")" ] || printf '%s- ' "$name"
+    done
+}
+# shellcheck disable=SC2046
+m_simulate() { said=$1; shift; apt -s install "$@" $(leaving) >"$said" 2>&1; }
 # Inst NAME [OLD] (NEW ORIGIN [ARCH]); Remv NAME [OLD]
 m_changes() {
     awk '$1 == "Remv" { print "remove", $2, substr($3, 2, length($3) - 2) }
@@ -36,8 +46,10 @@ m_changes() {
 }
 # shellcheck disable=SC2016 # dpkg-query's own fields
 m_version() { inside dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i //p'; }
-m_download() { apt --download-only install "$@"; }
-m_install() { apt install "$@"; }
+# shellcheck disable=SC2046
+m_download() { apt --download-only install "$@" $(leaving); }
+# shellcheck disable=SC2046
+m_install() { apt install "$@" $(leaving); }
 m_cache() { mkdir -p /var/cache/apt/archives/partial; echo /var/cache/apt/archives; }
 m_quiet() {
     inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
@@ -50,13 +62,20 @@ m_quiet() {
 m_transaction() {
     mkdir -p "$SCRATCH/bin"
     printf '#!/bin/sh\n: >%s/image-wanted\n' "$SCRATCH" >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
-    apt -o DPkg::Path="$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" install "$@" || return 1
+    apt -o DPkg::Path="$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" install "$@" $(leaving) || return 1
     [ -e "$SCRATCH/image-wanted" ] || return 0
     say "transaction: boot image"
     update-initramfs -u || refuse "the boot image could not be built"
 }
 
-# shellcheck disable=SC2086
-m_hold() { [ -z "$HOLDS" ] || inside apt-mark hold $HOLDS >/dev/null; }
+# Which holds are ours is written down, because apt's have no owner.
+m_hold() {
+    if [ -n "$HOLDS" ]; then
+        # shellcheck disable=SC2086
+        mkdir -p "${KEPT%/*}" && printf '%s\n' '# Written by gpu-host: packages of the driver that it holds' $HOLDS >"$KEPT" && apt-mark hold $HOLDS >/dev/null
+    else
+        [ -z "$MODULES" ] || rm -f "$KEPT"
+    fi
+}
 # apt moves what it is told to move, held or not.
 m_release() { :; }

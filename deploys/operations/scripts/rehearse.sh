@@ -1,7 +1,7 @@
 # Rehearses the whole transaction in an overlay over the root file system: sources, signatures, index, dependencies and the build
 # of the kernel module. Whatever fails here leaves the host as it was. On success the packages are in the manager's cache and the
 # built modules wait in STATE_DIR, so that nothing is downloaded or compiled twice.
-# Needs: PACKAGES MODULES SAME_VERSION BUILD KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_files().
+# Needs: PACKAGES MODULES SET SAME_VERSION BUILD KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_files().
 TRIAL=$STATE_DIR/trial
 ROOT=$TRIAL/root
 SCRATCH=$TRIAL/scratch
@@ -116,9 +116,9 @@ same_version
 if [ -n "$MODULES" ]; then
     say "rehearsal: trial build of $MODULES"
     # shellcheck disable=SC2086
-    m_download $BUILD $MODULES || refuse "the packages of the kernel module cannot be downloaded"
+    m_download $BUILD $MODULES $SET || refuse "the packages of the kernel module cannot be downloaded"
     # shellcheck disable=SC2086
-    if ! m_install $BUILD $MODULES; then
+    if ! m_install $BUILD $MODULES $SET; then
         show_compiler_errors && refuse "the kernel module does not compile on this host"
         refuse "the packages of the kernel module cannot be installed"
     fi

@@ -1,0 +1,130 @@
+"""apt for real, on a booted host: keys that must be refused, a held driver that stays, and one that gives way to another set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from deploys.knowledge.paths import repository_files
+from deploys.knowledge.vendors.keys import CUDA_DEB_2022
+from deploys.knowledge.vendors.nvidia import repository as cuda_repository
+from deploys.operations import packages as operation
+from deploys.plan.files import FileChange
+from deploys.plan.plan import PackagePlan
+from deploys.plan.repositories import source_text
+from tests.bed import debs, rpms
+from tests.bed.bed import Bed
+from tests.bed.host import Host
+from tests.bed.pack import Package
+from tests.bed.rpms import OWNER, STRANGER, RpmRepositories
+from tests.hosts.lab import Lab, Tool, build
+
+APT = Tool(
+    manager="apt",
+    cli="DEBIAN_FRONTEND=noninteractive apt-get -q -y",
+    database="dpkg-query -W -f '${Package} ${Version}\\n'",
+    sources="/etc/apt/sources.list.d",
+    locks="/etc/gpu-host/holds",
+    history="cat /var/log/apt/history.log 2>/dev/null | grep -c '^Commandline: apt-get .* install '",
+    files="/etc/apt /etc/gpu-host /var/lib/apt/extended_states",
+)
+OLD = ("nvidia-dkms-580", "libnvidia-compute-580")
+NEW = ("nvidia-dkms", "libnvidia-compute")
+
+
+def driver(names: tuple[str, str], version: str, gone: tuple[str, ...] = ()) -> list[Package]:
+    modules, library = names
+    return [
+        Package(
+            modules, f"{version}-1", (f"{library} (= {version}-1)",), conflicts=gone, replaces=gone, post=build(version)
+        ),
+        Package(library, f"{version}-1", conflicts=gone, replaces=gone),
+    ]
+
+
+@dataclass
+class AptLab(Lab):
+    """The host, and the vendor's flat repository."""
+
+    repos: RpmRepositories
+
+    @property
+    def folder(self) -> Path:
+        return self.repos.folder / "www/cuda"
+
+    def files(self, key: str | None) -> list[FileChange]:
+        """Key and source of the vendor as the product writes them."""
+        vendor = cuda_repository("ubuntu2404", CUDA_DEB_2022, kind="deb")
+        place, source = repository_files(self.manager, vendor.name)
+        text = source_text(self.manager, vendor, self.repos.url("cuda"), place)
+        return [*([FileChange(place, self.repos.key(key), "")] if key else []), FileChange(source, text, "")]
+
+
+@pytest.fixture(scope="module")
+def lab(make_module_host: Callable[..., Host], bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptLab]:
+    folder = tmp_path_factory.mktemp("debs") / "bed"
+    repos = rpms.start(folder, bed.network.gateway)
+    host = make_module_host("ubuntu", "apt", disguise=False)
+    host.nsenter("rm -f /etc/apt/sources.list.d/*; : >/etc/apt/sources.list")
+    host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
+    lab = AptLab(host, APT, repos)
+    packages = [*driver(OLD, "580.126.09"), *driver(OLD, "580.178.04"), *driver(NEW, "595.58.03", OLD)]
+    debs.publish(lab.folder, packages, (repos.home, OWNER))
+    yield lab
+    rpms.stop(folder)
+
+
+def plan(names: tuple[str, str] = OLD, branch: str = "580") -> PackagePlan:
+    return PackagePlan(
+        wanted=names, versions=dict.fromkeys(names, branch), same_version=names, modules=names[:1], holds=names
+    )
+
+
+@pytest.mark.parametrize(
+    ("signs", "has"),
+    [(OWNER, STRANGER), (OWNER, None), (STRANGER, OWNER)],
+    ids=["wrong key", "no key", "rotated key"],
+)
+def test_bad_key_is_refused_before_any_change(lab: AptLab, signs: str, has: str | None) -> None:
+    """apt itself takes what a key has signed before its end; such a key is refused by the plan (repository_keys_known)."""
+    debs.sign(lab.folder, (lab.repos.home, signs))
+    try:
+        text = lab.refused(plan(), lab.files(has))
+    finally:
+        debs.sign(lab.folder, (lab.repos.home, OWNER))
+    assert "the package index cannot be refreshed with these sources" in text
+    assert "is not signed" in text
+
+
+# From here on the host changes, test by test.
+
+
+def versions(lab: AptLab) -> dict[str, str]:
+    return {name: version for name, version in lab.packages() if "nvidia" in name}
+
+
+def test_pinned_branch_is_installed_and_held(lab: AptLab) -> None:
+    lab.both(plan(branch="580.126.09"), lab.files(OWNER))
+    assert versions(lab) == dict.fromkeys(OLD, "580.126.09-1")
+    lab.type("upgrade")
+    assert versions(lab) == dict.fromkeys(OLD, "580.126.09-1")
+    assert operation.missing(lab.plan(plan()), lab.now()) == ()
+
+
+def test_held_driver_gives_way_to_another_set_in_one_transaction(lab: AptLab) -> None:
+    before = lab.transactions()
+    lab.both(plan(NEW, "595"), lab.files(OWNER))
+    assert versions(lab) == dict.fromkeys(NEW, "595.58.03-1")
+    assert lab.transactions() == before + 1
+    assert lab.host.nsenter("apt-mark showhold").stdout.split() == sorted(NEW)
+    assert [line for line in lab.locks().splitlines() if "nvidia" in line] == list(NEW)
+
+
+def test_foreign_hold_is_left_alone(lab: AptLab) -> None:
+    lab.host.nsenter("apt-mark hold openssh-server")
+    lab.both(replace(plan(OLD, "580.178.04")), lab.files(OWNER))
+    assert versions(lab) == dict.fromkeys(OLD, "580.178.04-1")
+    assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split()
