@@ -22,6 +22,7 @@ for d in /sys/bus/pci/devices/*; do
   [ -r "$d/subsystem_device" ] && read -r sd <"$d/subsystem_device"
   [ -e "$d/driver" ] && driver=$(real "$d/driver")
   echo "pci ${d##*/} $vendor $device $class $sv $sd ${driver##*/}"
+  case $class in 0x03*) [ -r "$d/config" ] && od -An -v -tx1 -w256 -N 256 "$d/config" | tag "config ${d##*/}" ;; esac
 done
 exit 0
 """
@@ -32,12 +33,32 @@ def parse(text: str) -> tuple[PciDevice, ...] | None:
     tagged = Tagged(text)
     if "looked" not in tagged:
         return None
-    devices = [_device(line.split()) for line in tagged.all("pci")]
+    virtual = {words[0] for line in tagged.all("config") if is_vgpu("".join((words := line.split())[1:]))}
+    devices = [_device(line.split(), virtual) for line in tagged.all("pci")]
     known = [device for device in devices if device]
     return tuple(sorted(known, key=lambda device: device.address)) if len(known) == len(devices) else None
 
 
-def _device(words: list[str]) -> PciDevice | None:
+def is_vgpu(config: str) -> bool:
+    """Does this configuration space (hexadecimal digits) say that a hypervisor shares the GPU?
+
+    A capability of the vendor's own (PCI id 9) then holds the letters VF behind its head (source: github NVIDIA/go-nvlib
+    and k8s-device-plugin, vgpu; PCI Local Bus Specification 3.0, 6.7, for the list).
+    """
+    try:
+        space = bytes.fromhex(config)
+    except ValueError:
+        return False
+    at, seen = space[0x34] if len(space) == 256 and space[0x06] & 0x10 else 0, set[int]()
+    while 0x40 <= at <= 0xFB and at not in seen:
+        seen.add(at)
+        if space[at] == 0x09 and space[at + 3 : at + 5] == b"VF":
+            return True
+        at = space[at + 1]
+    return False
+
+
+def _device(words: list[str], virtual: set[str]) -> PciDevice | None:
     if len(words) < 6 or not re.fullmatch(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f]", words[0]):
         return None
     vendor, device, class_code, *subsystem = (integer(word, 16) for word in words[1:6])
@@ -51,6 +72,7 @@ def _device(words: list[str]) -> PciDevice | None:
         subsystem_vendor=subsystem[0] or 0,
         subsystem_device=subsystem[1] or 0,
         driver=words[6] if len(words) > 6 else "",
+        vgpu=words[0] in virtual,
     )
 
 

@@ -48,6 +48,8 @@ def _ubuntu(version: str, codename: str, kernel: str) -> Release:
 
 def _rpm(identity: str, version: str, pretty: str, kernel: str, manager: str = "dnf4") -> Release:
     source = f"[baseos]\nname={pretty}\nbaseurl=http://mirror.example/{identity}/{version}/BaseOS/x86_64/os\nenabled=1\ngpgcheck=1\n"
+    if identity == "rhel":
+        source += f"[epel]\nname=EPEL\nbaseurl=http://mirror.example/epel/{version.split('.', maxsplit=1)[0]}/Everything/x86_64\nenabled=1\ngpgcheck=1\n"
     release = kernel.rsplit(".", 1)[0]
     kernels = (("kernel-core", release), ("kernel-modules-core", release))
     return Release(

@@ -124,6 +124,7 @@ class Distro:
     `archive_keys` is how the file names of the archive's own keyrings begin.
     `headers` maps what a kernel's release holds ("" any other) to the package (template with `{release}`) that has its headers;
     `header_metas` maps it to the package that follows that flavour's newest kernel. `kernel_flavours` does so for `{kernel}`.
+    `epel`: the package (a URL) that brings EPEL, which has dkms, where no repository of the distribution offers that package.
     `prepare` are packages that bring further repositories, `enable` ids of repositories that the host has and leaves disabled.
     `driver` is the archive's own driver, `layouts` are the sources with several branches. `vendor_cuda` is the template
     (`{major}`, `{minor}`) of NVIDIA's toolkit packages, `oldest_cuda` the oldest in its repository for this release.
@@ -159,6 +160,7 @@ class Distro:
     components: tuple[str, ...] = ()
     archive_keys: str = ""
     kernel_flavours: Mapping[str, str] = field(default_factory=dict)
+    epel: str = ""
     prepare: tuple[str, ...] = ()
     enable: tuple[str, ...] = ()
     by_major: bool = False

@@ -183,7 +183,10 @@ class Boot(Record):
 
 @dataclass(frozen=True)
 class PciDevice(Record):
-    """One NVIDIA function from sysfs. `class_code` has 24 bits, e.g. 0x030200. `driver` is "" when none is bound."""
+    """One NVIDIA function from sysfs. `class_code` has 24 bits, e.g. 0x030200. `driver` is "" when none is bound.
+
+    `vgpu`: a hypervisor shares it among its guests.
+    """
 
     address: str
     vendor: int
@@ -192,6 +195,7 @@ class PciDevice(Record):
     subsystem_vendor: int = 0
     subsystem_device: int = 0
     driver: str | None = None
+    vgpu: bool = False
 
     @property
     def id(self) -> str:

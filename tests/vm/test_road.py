@@ -25,7 +25,7 @@ from tests.vm.machine import PATIENCE, Vm
 from tests.vm.recipe import DEVICES
 
 RUN_LIMIT = 900.0  # seconds on a quiet machine
-BACK_LIMIT = 1200
+BACK_LIMIT = 600
 TOO_SHORT = 60  # seconds; the least that gpu_reboot_timeout takes
 PROBE = 40.0  # seconds on a quiet machine: all that a run does beside waiting for a host to come back
 RESTART = "reboot: Restarting system"  # the kernel's last word on the console
@@ -87,15 +87,28 @@ class Road:
 
 @pytest.fixture(scope="module")
 def road(vm_bed: VmBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
-    guest = vm_bed.new_vm("road", driver=True)
-    try:
-        road = Road(guest, tmp_path_factory.mktemp("road"))
-        road.modules_before, road.boot_before, road.image_before = guest.loaded_modules(), guest.boot_id(), road.image()
-        guest.put_nouveau_in_initramfs()
-        road.first = road.run()
-        yield road
-    finally:
-        vm_bed.discard(guest)
+    for attempt in (1, 2):
+        guest = vm_bed.new_vm("road", driver=True)
+        try:
+            road = Road(guest, tmp_path_factory.mktemp("road"))
+            road.modules_before, road.boot_before = guest.loaded_modules(), guest.boot_id()
+            road.image_before = road.image()
+            guest.put_nouveau_in_initramfs()
+            road.first = road.run()
+            if attempt == 1 and emulator_hangs(guest):
+                continue
+            yield road
+            return
+        finally:
+            vm_bed.discard(guest)
+
+
+def emulator_hangs(guest: Vm) -> bool:
+    """Did nothing follow the kernel's last word? Seen once in many runs; a second failure in a row is the product's."""
+    if guest.ssh("true", check=False).returncode == 0:
+        return False
+    print(guest.console_tail())
+    return guest.console_tail().rstrip().endswith(RESTART)
 
 
 def _first(road: Road) -> subprocess.CompletedProcess[str]:

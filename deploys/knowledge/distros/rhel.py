@@ -9,6 +9,9 @@ from deploys.knowledge.records import WHOLE_ROAD, Distro
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_RHEL_10, CUDA_RPM_2022
 
+# Source: docs.fedoraproject.org, Getting started with EPEL.
+_EPEL = "https://dl.fedoraproject.org/pub/epel/epel-release-latest-{}.noarch.rpm"
+
 RHEL_9 = Distro(
     id="rhel",
     version="9",
@@ -30,6 +33,7 @@ RHEL_9 = Distro(
         "nvidia-container-toolkit": toolkit.RPM,
     },
     enable=("codeready-builder-for-rhel-9-x86_64-rpms",),
+    epel=_EPEL.format(9),
     ends="2032-05-31",
     extended="2036-05-31",
 )
@@ -44,6 +48,7 @@ RHEL_8 = replace(
         "docker": docker.rpm("rhel", "8"),
     },
     enable=("codeready-builder-for-rhel-8-x86_64-rpms",),
+    epel=_EPEL.format(8),
     ends="2029-05-31",
     extended="2033-05-31",
 )
@@ -59,6 +64,7 @@ RHEL_10 = replace(
         "docker": docker.rpm("rhel", "10"),
     },
     enable=("codeready-builder-for-rhel-10-x86_64-rpms",),
+    epel=_EPEL.format(10),
     ends="2035-05-31",
     extended="2039-05-31",
 )
@@ -67,7 +73,7 @@ RHEL_10 = replace(
 def _rebuild(parent: Distro, identity: str, name: str) -> Distro:
     """A rebuild with EPEL in its own repositories and no paid extension of its support."""
     crb = "powertools" if parent.version == "8" else "crb"
-    return replace(parent, id=identity, name=name, prepare=("epel-release",), enable=(crb,), extended="")
+    return replace(parent, id=identity, name=name, prepare=("epel-release",), enable=(crb,), epel="", extended="")
 
 
 ROCKY_8, ROCKY_9, ROCKY_10 = (_rebuild(r, "rocky", "Rocky Linux") for r in (RHEL_8, RHEL_9, RHEL_10))
@@ -84,6 +90,7 @@ def _oracle(parent: Distro, ends: str) -> Distro:
         name="Oracle Linux",
         headers=known("ol", number).headers,
         prepare=(f"oracle-epel-release-el{number}",),
+        epel="",
         enable=(f"ol{number}_codeready_builder",),
         repositories={**parent.repositories, "docker": docker.rpm("centos", number)},
         ends=ends,

@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     Check(packages.package_manager_free, never="two package managers at once corrupt the database"),
     Check(packages.sources_name_the_release, never="there is no archive to install from"),
     Check(packages.headers_available),
+    Check(packages.dkms_offered),
     Check(packages.compiler_fits_kernel),
     Check(packages.disk_space),
     Check(packages.cuda_fits),

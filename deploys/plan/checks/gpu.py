@@ -52,11 +52,14 @@ def gpu_count_as_expected(machine: Machine, settings: Settings) -> Finding | Non
 def not_vgpu_guest(machine: Machine, _settings: Settings) -> Finding | None:
     """A vGPU guest needs the guest driver that matches its hypervisor."""
     unit = machine.units.get("nvidia-gridd.service")
-    if not unit or unit.load != "loaded":
+    shared = [g.address for g in machine.gpus if g.vgpu]
+    if not shared and (not unit or unit.load != "loaded"):
         return None
     return stop(
         "not_vgpu_guest",
-        "the vGPU licence daemon nvidia-gridd is installed",
+        f"the hypervisor shares {', '.join(shared)} as vGPU"
+        if shared
+        else "the vGPU licence daemon nvidia-gridd is installed",
         "a GPU of its own (bare metal or pass-through)",
         "keep the vGPU guest driver that your hypervisor's version asks for",
     )

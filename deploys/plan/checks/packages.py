@@ -91,6 +91,23 @@ def headers_available(machine: Machine, settings: Settings) -> Finding | None:
     )
 
 
+def dkms_offered(machine: Machine, settings: Settings) -> Finding | None:
+    """DKMS comes from EPEL where the distribution has none, and nobody but the operator brings that repository there."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or not distro.epel or choose_driver(machine, settings, distro).prebuilt:
+        return None
+    known = machine.packages.version("dkms") or machine.packages.version("epel-release")
+    if known or any("epel" in (source.content or "").lower() for source in machine.packages.sources):
+        return None
+    words = manager(distro.manager)
+    return stop(
+        "dkms_offered",
+        "no package source of this host is EPEL, and dkms is not installed",
+        "dkms, which compiles the kernel modules",
+        f"{words.install.format(packages=distro.epel)} (or name your own mirror of EPEL in {words.sources})",
+    )
+
+
 def compiler_fits_kernel(machine: Machine, settings: Settings) -> Finding | None:
     """A module that is built by an older compiler than its kernel may not build, or not load; the trial build decides."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)

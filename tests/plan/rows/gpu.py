@@ -40,6 +40,12 @@ GPU = [
     ok("not_vgpu_guest", "units unknown", debian_12_bare(units={})),
     stop("not_vgpu_guest", "licence daemon", unit(BARE, "nvidia-gridd.service"), "nvidia-gridd", "hypervisor"),
     stop("not_vgpu_guest", "installed, not running", unit(BARE, "nvidia-gridd.service", "inactive"), "nvidia-gridd"),
+    stop(
+        "not_vgpu_guest",
+        "no licence daemon yet",
+        debian_12_bare(pci=(replace(gpus(T4)[0], vgpu=True),)),
+        "the hypervisor shares 0000:01:00.0 as vGPU",
+    ),
     ok("gpu_not_bound_to_vfio", "nouveau", BARE),
     ok("gpu_not_bound_to_vfio", "nothing bound", debian_12_bare(pci=gpus(T4, driver=""))),
     ok("gpu_not_bound_to_vfio", "driver unknown", debian_12_bare(pci=(replace(gpus(T4)[0], driver=None),))),

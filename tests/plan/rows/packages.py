@@ -19,13 +19,20 @@ from tests.plan.hosts import (
     debian_12_bare,
     debian_13_converged,
     gpus,
+    installed,
     offered,
     sources,
     space,
 )
 from tests.plan.rows.case import BARE, DONE, EMPTY, MIB, ok, stop, warn
 
-ARCH_BARE = parse_machine(recording(next(r for r in RELEASES if r.name == "arch")))
+
+def bare_release(name: str) -> Machine:
+    return parse_machine(recording(next(r for r in RELEASES if r.name == name)))
+
+
+ARCH_BARE = bare_release("arch")
+RHEL_ALONE = changed(bare_release("rhel-9.6"), packages__sources=())
 HALF = ("nvidia-kernel-dkms is half-configured", "libcuda1 is unpacked")
 LOCKS = (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get"), Lock("/var/lib/dpkg/lock", 812, "apt-get"))
 BOOKWORM = "deb http://deb.example.org/debian bookworm main\n"
@@ -218,6 +225,12 @@ PACKAGES = [
         "Debian 12",
         container_runtime="aur",
     ),
+    ok("dkms_offered", "Debian has it", BARE),
+    ok("dkms_offered", "a rebuild with EPEL in its own repositories", bare_release("rocky-9.6")),
+    ok("dkms_offered", "RHEL with a source of EPEL", bare_release("rhel-9.6")),
+    stop("dkms_offered", "RHEL without EPEL", RHEL_ALONE, "epel-release-latest-9.noarch.rpm"),
+    ok("dkms_offered", "RHEL with EPEL's package", installed(RHEL_ALONE, epel_release="9-7.el9")),
+    ok("dkms_offered", "RHEL with dkms", installed(RHEL_ALONE, dkms="3.1.0-1.el9")),
     ok("aur_pinned", "not Arch", BARE),
     ok("aur_pinned", "a GPU of today", ARCH_BARE),
     stop(
@@ -231,7 +244,7 @@ PACKAGES = [
     stop(
         "repository_keys_known",
         "a key that nobody here has checked",
-        parse_machine(recording(next(r for r in RELEASES if r.name == "rocky-10.0"))),
+        bare_release("rocky-10.0"),
         "repos/rhel10/x86_64: not known here",
         'gpu_mirrors = {"cuda"',
     ),
