@@ -57,12 +57,12 @@ def test_files_in_commands_exist() -> None:
     assert len(commands()) > 5
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if "explain" in line])
+@pytest.mark.parametrize("line", [line for line in commands() if "explain" in line or "access" in line])
 def test_explain_commands_of_the_readme_answer_in_a_second(line: str) -> None:
-    words = line.split()[2:]
+    _, name, *words = line.split()
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "deploys.explain", *words],
+        [sys.executable, "-m", f"deploys.{name}", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -71,8 +71,10 @@ def test_explain_commands_of_the_readme_answer_in_a_second(line: str) -> None:
     )
     assert time.monotonic() - started < 5, "one second on a quiet machine"
     assert done.returncode == 0, done.stderr
-    assert "580" in done.stdout
-    assert "Hopper" in done.stdout
+    for word in {"explain": ("580", "Hopper"), "access": ("docker run --device nvidia.com/gpu=all", "driver: cdi")}[
+        name
+    ]:
+        assert word in done.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in commands() if "inventories/lab.py" in line])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
@@ -10,6 +11,7 @@ from deploys.plan.daemon_json import registered
 from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
+from deploys.plan.gpu_access import ALL, choose_access, docker_arguments, engine_of
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proof import Step
@@ -59,6 +61,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
                 else "register the runtime nvidia; every other key stays",
             )
         )
+    lines += _containers(plan, machine)
     if plan.proxy:
         docker = "; dockerd from its next start on" if plan.docker else ""
         lines.append(_row("proxy", f"{plan.proxy}: package managers and builds during the run{docker}"))
@@ -99,6 +102,16 @@ def _capability(capability: Capability, missing: set[str]) -> list[str]:
     state = f"install {', '.join(new)}" if new else "present"
     head = f"{capability.version}, {state}" if capability.version else state
     return [_row(title, head), *(_row("", f"why: {why}") for why in capability.why)]
+
+
+def _containers(plan: Plan, machine: Machine) -> list[str]:
+    """How containers get their GPU, once engine and toolkit are there."""
+    engine = engine_of(machine)
+    access = choose_access(engine)
+    if not plan.runtime or not engine.docker or not engine.toolkit or not access.way:
+        return []
+    words = shlex.join(docker_arguments(access, ALL, engine.gpus))
+    return [_row("containers", f"docker run {words} IMAGE"), _row("", f"why: {access.rules[-1].text}")]
 
 
 def _present(change: FileChange, machine: Machine) -> bool:
