@@ -46,6 +46,7 @@ class Outcome:
     plan: str = ""
     steps: list[Step] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+    symptoms: list[dict[str, str]] = field(default_factory=list)
 
 
 class Ledger:

@@ -29,6 +29,11 @@ def slot_folder(slot: int) -> Path:
     return cache_folder() / "runs" / str(slot)
 
 
+def slot_lock(slot: int) -> Path:
+    """One for the whole machine: namespaces and links are named after the slot, wherever the cache is."""
+    return Path("/run/gpu-host-tests") / f"slot-{slot}.lock"
+
+
 class Bed:
     """Hosts of one run. Use as a context manager, or call `close`.
 
@@ -51,7 +56,7 @@ class Bed:
         require_root()
         taken: Bed | None = None
         for slot in SLOTS:
-            descriptor = try_lock(slot_folder(slot).with_suffix(".lock"))
+            descriptor = try_lock(slot_lock(slot))
             if descriptor is None:
                 continue
             bed = cls(slot, descriptor)
@@ -79,7 +84,7 @@ class Bed:
         require_root()
         if not change:
             return cls(HAND, -1)
-        bed = cls(HAND, wait_lock(slot_folder(HAND).with_suffix(".lock")))
+        bed = cls(HAND, wait_lock(slot_lock(HAND)))
         bed.prepare()
         return bed
 
