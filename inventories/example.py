@@ -33,6 +33,9 @@ _settings: dict[str, Any] = {
     # Arch only: recipes of the AUR as you have read them, {"nvidia-580xx-utils": {"commit": ..., "pkgbuild_sha256": ...}}.
     # Needed for GPUs that the official repositories no longer carry (Volta and older), and gpu_container_runtime = "aur".
     "gpu_aur": {},
+    # Model services for deploys/inference_service.py, by name: {"llm": {"image": "registry.example/server:1.2", "ports": {8000: 8000}}}.
+    # README.md lists all their settings.
+    "gpu_services": {},
     # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
     # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.
     "gpu_proxy": None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from deploys.knowledge.paths import LOG_DIR, OWNED_FILES
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE
+from deploys.plan.service import Health, Service
+from deploys.plan.settings import parse_settings
 from deploys.support.outcome import ORDER
 from tools.make_support_table import table
 
@@ -30,6 +33,19 @@ def test_every_file_of_ours_is_named() -> None:
     names = r"gpu-host-(?:cuda|docker|nvidia-container-toolkit)[.](asc|sources|repo)$"
     patterns = [re.sub(names, r"gpu-host-NAME.\1", path) for path in OWNED_FILES]
     assert [path for path in (*patterns, LOG_DIR) if path not in README] == []
+
+
+def test_every_setting_of_a_service_is_explained() -> None:
+    section = README.split("## Model services")[1].split("\n## ")[0]
+    assert [f for f in Service.__dataclass_fields__ if f != "name" and f"`{f}`" not in section] == []
+    assert [f for f in Health.__dataclass_fields__ if f != "command" and f"`{f}`" not in section] == []
+
+
+def test_services_of_the_readme_are_taken() -> None:
+    block = re.search(r'```python\n"gpu_services": (.*?),\n```', README, re.DOTALL)
+    assert block
+    text = block.group(1).replace("sha256:...", f"sha256:{'0' * 64}")
+    assert set(parse_settings({"gpu_services": ast.literal_eval(text)}).services) == {"llm", "embeddings"}
 
 
 def test_every_state_is_explained() -> None:

@@ -54,3 +54,6 @@ UNITS = (
     "gpu-host-transaction.service",
     "gpu-host-initramfs.service",
 )
+
+# Labels of the containers that this toolkit makes: the service, and the digest of its configuration.
+SERVICE_LABEL, CONFIG_LABEL = "gpu-host.service", "gpu-host.config"

@@ -264,6 +264,16 @@ class Machine(Record):
 
 
 @dataclass(frozen=True)
+class ServiceContainer(Record):
+    """A container of ours as the engine has it: `config` is its label, `image` the id that it was made from, `state` as docker says."""
+
+    name: str
+    config: str
+    image: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Proof:
     """Answers of the host that only make sense after the work. None: the question got no answer.
 

@@ -1,0 +1,38 @@
+"""Run model services on provisioned hosts: `gpu_services` in a host's data, each a container or a raw process, with its GPU.
+
+pyinfra INVENTORY deploys/inference_service.py -y
+"""
+
+import sys
+from pathlib import Path
+
+# pyinfra executes this file without its folder on the path; the checkout must be found from any working directory.
+_ROOT = str(Path(__file__).resolve().parent.parent)
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+from deploys.plan.gpu_access import choose_access, engine_of  # noqa: E402
+from deploys.steps.serve import serve  # noqa: E402
+from deploys.support.outcome import current  # noqa: E402
+from deploys.support.run import begin, entry, refuse, say  # noqa: E402
+
+
+def main() -> None:
+    """A host whose engine cannot give a container its GPU for good is refused before anything is touched."""
+    brief = begin(decide=False)
+    if brief is None:
+        return
+    engine = engine_of(brief.machine)
+    access = choose_access(engine)
+    needs = [s.name for s in brief.settings.services.values() if s.kind == "container" and s.gpus]
+    if needs and access.problem:
+        say(
+            f"STOP  gpu access for {', '.join(needs)}\n    found   {access.problem}\n    needed  {access.needed}\n    fix     {access.fix}"
+        )
+        refuse("refused", f"gpu access: {access.problem}")
+        return
+    current().state = "passed"
+    serve(settings=brief.settings, access=access, count=len(brief.machine.gpus))
+
+
+entry(main)
