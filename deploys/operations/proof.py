@@ -8,9 +8,10 @@ from typing import Any
 from pyinfra.api.operation import operation
 
 from deploys.plan.describe import describe_steps
-from deploys.plan.machine import Proof
+from deploys.plan.machine import Proof, ServiceProof
 from deploys.plan.proof import prove, verdict
 from deploys.plan.reboot import reboot_reasons
+from deploys.plan.service_proof import prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host
@@ -18,8 +19,16 @@ from deploys.support.outcome import current
 from deploys.support.run import say
 from deploys.support.world import PROBE_LIMIT, machine
 from facts.proof import GpuProof
+from facts.service_proof import ServicesProof
 
 Commands = Generator[Any, None, None]
+
+
+def _services(settings: Settings) -> ServiceProof:
+    """What the host says of its services."""
+    kinds = {kind: tuple(n for n, s in settings.services.items() if s.kind == kind) for kind in ("container", "raw")}
+    found = this_host().get_fact(ServicesProof, containers=kinds["container"], units=kinds["raw"], _timeout=PROBE_LIMIT)
+    return found if isinstance(found, ServiceProof) else ServiceProof()
 
 
 @operation()
@@ -35,6 +44,8 @@ def proven(settings: Settings) -> Commands:
     now = machine()
     answer = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
     steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings)
+    if settings.services:
+        steps = (*steps, *prove_services(settings.services, _services(settings)))
     result = verdict(now, steps)
     outcome = current()
     outcome.steps, outcome.state = list(steps), result

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploys.plan.record import Record
+from deploys.plan.serving import GpuProcess, ServiceAnswer, ServiceContainer, ServiceProof
 from deploys.plan.software import (
     ContainerToolkit,
     CudaToolkit,
@@ -37,6 +38,7 @@ __all__ = [
     "Driver",
     "FileState",
     "Filesystem",
+    "GpuProcess",
     "Initramfs",
     "Kernel",
     "KernelModule",
@@ -51,6 +53,9 @@ __all__ = [
     "Process",
     "Proof",
     "Record",
+    "ServiceAnswer",
+    "ServiceContainer",
+    "ServiceProof",
     "TextFile",
     "UnitState",
     "is_core_module",
@@ -261,16 +266,6 @@ class Machine(Record):
 
     def filesystem(self, path: str) -> Filesystem | None:
         return next((f for f in self.filesystems if f.path == path), None)
-
-
-@dataclass(frozen=True)
-class ServiceContainer(Record):
-    """A container of ours as the engine has it: `config` is its label, `image` the id that it was made from, `state` as docker says."""
-
-    name: str
-    config: str
-    image: str
-    state: str
 
 
 @dataclass(frozen=True)

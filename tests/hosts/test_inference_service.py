@@ -171,3 +171,39 @@ def test_container_of_somebody_else_stays(site: Site) -> None:
     site.services.pop("theirs")
     assert done.returncode == 1
     assert site.life()["theirs"] == theirs
+
+
+SMI = """#!/bin/sh
+case "$*" in *query-compute-apps*) cat /root/apps 2>/dev/null || : ;; *) echo "couldn't communicate with the NVIDIA driver"; exit 9 ;; esac
+"""
+
+
+def proof(site: Site) -> dict[str, tuple[str, str]]:
+    """What verify.py says of the services."""
+    data = {"gpu_services": site.services, "gpu_report_dir": str(site.folder)}
+    inventory = write_inventory(site.folder / "inventory.py", [site.host], data)
+    run_pyinfra(inventory, "deploys/verify.py", "-y")
+    (host,) = json.loads((site.folder / "latest.json").read_text())["hosts"]
+    return {s["name"]: (s["result"], s["detail"]) for s in host["steps"] if s["name"].startswith("service ")}
+
+
+def test_the_proof_tells_a_service_on_its_gpu_from_one_on_the_cpu_and_from_one_that_has_lost_it(site: Site) -> None:
+    """With an nvidia-smi that says what it is told: which process is on a GPU is found out by its cgroup."""
+    site.host.put("/usr/bin/nvidia-smi", SMI, 0o755)
+    before = site.life()
+    said = proof(site)
+    assert said["service llm"] == (
+        "FAIL",
+        "none of its processes is on a GPU: it runs on the CPU, or has not loaded its model yet",
+    )
+    runs = ("PASS", "runs, without a GPU as it is wanted")
+    assert (said["service embeddings"], said["service metrics"]) == (runs, runs)
+    pid = site.host.nsenter("docker inspect --format '{{.State.Pid}}' llm").stdout.strip()
+    site.host.put("/root/apps", f"{pid}, 1234\n")
+    assert proof(site)["service llm"] == ("PASS", f"process {pid} with 1234 MiB of video memory")
+    lost = "#!/bin/sh\necho 'Failed to initialize NVML: Unknown Error'; exit 255"
+    site.host.nsenter(
+        f"docker exec -i llm sh -c 'cat >/bin/nvidia-smi; busybox chmod 755 /bin/nvidia-smi' <<'E'\n{lost}\nE"
+    )
+    assert proof(site)["service llm"][1].startswith("GPU lost")
+    assert site.life() == before

@@ -104,7 +104,8 @@ def test_version_that_nobody_offers_is_refused(lab: RpmLab) -> None:
 
 def test_trial_build_starts_no_service_and_builds_no_image(lab: RpmLab) -> None:
     """The scriptlets of the module's packages run in the overlay; these packages bring no module, which is refused."""
-    plan = replace(driver_plan("580", lab), modules=("nvidia-persistenced",))
+    name = ("nvidia-persistenced",)
+    plan = replace(driver_plan("580", lab, name), modules=name, same_version=())
     assert "no kernel module was built" in lab.refused(plan, lab.files(OWNER))
     assert lab.host.nsenter("systemctl is-active stand-in; ls /boot/images", check=False).stdout == "inactive\n"
 

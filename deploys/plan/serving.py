@@ -1,0 +1,45 @@
+"""Records of the model services on a host: containers of ours, and what a service answered when it was asked for its GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deploys.plan.record import Record
+
+
+@dataclass(frozen=True)
+class ServiceContainer(Record):
+    """A container of ours as the engine has it: `config` is its label, `image` the id that it was made from, `state` as docker says."""
+
+    name: str
+    config: str
+    image: str
+    state: str
+
+
+@dataclass(frozen=True)
+class GpuProcess(Record):
+    """A process that computes on a GPU: its video memory in MiB (None unknown), and the service that it belongs to ("" none of ours)."""
+
+    pid: int
+    memory: int | None
+    service: str
+
+
+@dataclass(frozen=True)
+class ServiceAnswer(Record):
+    """What one service said. `state` and `health` as Docker or systemd says ("" not there); `smi_code` and `smi_text` of nvidia-smi inside."""
+
+    state: str = ""
+    health: str = ""
+    smi_code: int | None = None
+    smi_text: str = ""
+
+
+@dataclass(frozen=True)
+class ServiceProof(Record):
+    """Answers by name of the service. `processes` None: nvidia-smi on the host gave no list."""
+
+    answers: Mapping[str, ServiceAnswer] = field(default_factory=dict)
+    processes: tuple[GpuProcess, ...] | None = None
