@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import threading
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,8 +15,10 @@ from deploys.plan.machine import Machine
 from deploys.plan.plan import PackagePlan, Plan, make_plan
 from deploys.plan.settings import Mirror, Settings
 from deploys.plan.settings_proxy import Proxy
+from tests.bed import proxy
 from tests.bed.bed import Bed
 from tests.bed.host import Host
+from tests.bed.proxy import Way
 from tests.bed.repository import Repository
 from tests.bed.sources import machine_archive
 from tests.plan.hosts import debian_13_converged, distro_of
@@ -29,63 +27,18 @@ NAME = "toolkit.invalid"  # RFC 2606: no name server answers for it
 LOGIN = "ann:s3cret"
 
 
-@dataclass
-class Way:
-    """A running proxy: where it is, and which addresses it was asked for, with and without a login."""
-
-    address: str
-    asked: list[str] = field(default_factory=list)
-    turned_away: list[str] = field(default_factory=list)
-
-
 @pytest.fixture
 def way(bed: Bed, toolkit_repository: Repository) -> Iterator[Way]:
-    wanted = "Basic " + base64.b64encode(LOGIN.encode()).decode()
-    found = Way("")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            if self.headers.get("Proxy-Authorization") != wanted:
-                found.turned_away.append(self.path)
-                self.send_response(407)
-                self.send_header("Proxy-Authenticate", 'Basic realm="test"')
-                self.end_headers()
-                return
-            found.asked.append(self.path)
-            if parts.hostname != NAME:
-                self.send_error(502)
-                return
-            try:
-                with urllib.request.urlopen(f"{toolkit_repository.base_url}{parts.path}", timeout=60) as answer:
-                    body = answer.read()
-            except OSError:
-                self.send_error(404)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """The lists above are the log."""
-
-    server = ThreadingHTTPServer((bed.network.gateway, 0), Handler)
-    found.address = f"{bed.network.gateway}:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with proxy.running(bed.network.gateway, LOGIN, NAME, toolkit_repository.base_url) as found:
+        yield found
 
 
-def toolkit_plan(machine: Machine, repository: Repository, proxy: Proxy | None) -> Plan:
+def toolkit_plan(machine: Machine, repository: Repository, way_out: Proxy | None) -> Plan:
     """Only the container toolkit, from a name that the host cannot resolve."""
     distro = distro_of(machine)
     url = repository.url.replace(repository.base_url, f"http://{NAME}")
     mirror = Mirror(url, repository.key_path.read_text(), repository.fingerprint)
-    settings = Settings(profile="containers", proxy=proxy, mirrors={"nvidia-container-toolkit": mirror})
+    settings = Settings(profile="containers", proxy=way_out, mirrors={"nvidia-container-toolkit": mirror})
     packages = distro.repositories["nvidia-container-toolkit"].packages
     return replace(make_plan(machine, settings, distro), packages=PackagePlan(wanted=packages), sources=())
 
@@ -104,12 +57,12 @@ def test_the_package_manager_goes_through_the_proxy_with_its_login(
         filter(None, (urlsplit(u).hostname or "" for u in (machine_archive().main, machine_archive().security)))
     )
     url = f"http://{LOGIN}@{way.address}"
-    for proxy, good in (
+    for way_out, good in (
         (None, False),
         (Proxy(f"http://{way.address}", "", direct), False),
         (Proxy(url, url, direct), True),
     ):
-        plan = toolkit_plan(bare(), toolkit_repository, proxy)
+        plan = toolkit_plan(bare(), toolkit_repository, way_out)
         text = script(plan, "rehearse", bare(), plan.files)
         run = host.ssh("mkdir -p /var/lib/gpu-host && unshare -m sh -s", text_in=text, check=False, timeout=600)
         assert (run.returncode == 0) is good, run.stdout[-3000:]
