@@ -96,7 +96,7 @@ class AurRecipe:
 class Repository:
     """A vendor's repository. `url` may be replaced by a mirror; `key` is a file in `knowledge/keys`.
 
-    `key` "" means that the key is not shipped: it is fetched where its `fingerprint` is known, else the operator brings it. `kind`: "deb" (with `suite` and
+    `key` "" means that the key is not shipped: it is fetched where its `fingerprint` (or "sha256:" and the digest of its text) is known, else the operator brings it. `kind`: "deb" (with `suite` and
     `components`) or "rpm". `key_path`: where below its URL the vendor publishes the key. `signed_index` and `signed_packages`: what the vendor signs in an rpm repository.
     """
 

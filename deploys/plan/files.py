@@ -27,7 +27,7 @@ KEEP = ""
 
 @dataclass(frozen=True)
 class Fetch:
-    """Where a key is published, and the full fingerprint that it must have."""
+    """Where a key is published, and the full fingerprint that it must have, or "sha256:" and the digest of its text."""
 
     url: str
     fingerprint: str

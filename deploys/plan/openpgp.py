@@ -78,6 +78,18 @@ def fingerprint(text: str) -> str | None:
     return keys[0].fingerprint if len(keys) == 1 else None
 
 
+def is_pinned(text: str, pin: str) -> bool:
+    """Is this the one key that `pin` means: a fingerprint, or "sha256:" and the digest of the text without its Version line?
+
+    How many line ends stand at the end of the text does not count.
+    """
+    kind, _, digest = pin.rpartition(":")
+    if not kind:
+        return fingerprint(text) == pin
+    plain = "".join(f"{line}\n" for line in text.rstrip("\n").split("\n") if not line.startswith("Version"))
+    return fingerprint(text) is not None and hashlib.sha256(plain.encode()).hexdigest() == digest
+
+
 def trouble(text: str, today: str = "") -> str:
     """Why nothing may be trusted on the word of this key file, in words ("" nothing is wrong with it).
 

@@ -10,7 +10,7 @@ from deploys.knowledge.paths import repository_files
 from deploys.knowledge.records import Distro, Repository
 from deploys.plan.files import Fetch, FileChange
 from deploys.plan.machine import Machine
-from deploys.plan.openpgp import fingerprint
+from deploys.plan.openpgp import is_pinned
 from deploys.plan.settings import Settings
 
 CUDA, DOCKER, CONTAINER_TOOLKIT = "cuda", "docker", "nvidia-container-toolkit"
@@ -36,8 +36,10 @@ def key_file(machine: Machine, repository: Repository, settings: Settings, path:
     if not (repository.fingerprint and repository.key_path):
         return FileChange(path, "", why)
     known = machine.files.get(path)
-    text = known.text if known and fingerprint(known.text) == repository.fingerprint else ""
+    text = known.text if known and is_pinned(known.text, repository.fingerprint) else ""
     url = f"{base_url(repository, settings)}/{repository.key_path}"
+    if ":" in repository.fingerprint:
+        why = "signing key, pinned by the digest of its text"
     return FileChange(path, text, f"{why}, fetched from {url}", fetch=Fetch(url, repository.fingerprint))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 
 from deploys.plan.files import FileChange
-from deploys.plan.openpgp import fingerprint, trouble
+from deploys.plan.openpgp import fingerprint, is_pinned, trouble
 from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import is_executing, this_host
 
@@ -62,8 +62,8 @@ def _key(change: FileChange, proxy: Proxy | None) -> str:
         text = output.stdout[:LIMIT] + "\n"
         if not done:
             raise WrongKeyError(f"{fetch.url} could not be fetched: {output.stderr.strip()[-300:] or 'no answer'}")
-        found = fingerprint(text)
-        if found != fetch.fingerprint:
+        if not is_pinned(text, fetch.fingerprint):
+            found = fingerprint(text)
             said = f"a key with fingerprint {found}" if found else "no armoured OpenPGP key"
             raise WrongKeyError(
                 f"{fetch.url} holds {said}; pinned is {fetch.fingerprint}. Compare both with what the vendor publishes; "

@@ -38,7 +38,7 @@ REFUSED = {
     "@fake/bad-settings": "settings: gpu_driver_branch, gpu_cuda, gpu_profil",
 }
 # Releases whose CUDA repository is signed with a key that nobody here could check.
-_KEYLESS = ("rhel-10.0", "rocky-10.0", "almalinux-10.0", "ol-10.0", "centos-10", "fedora-43")
+_KEYLESS = ("fedora-43",)
 GOOD |= {f"@fake/{release.name}": 1 for release in RELEASES if release.name not in _KEYLESS}
 REFUSED |= {f"@fake/{name}": "repository_keys_known" for name in _KEYLESS}
 HOSTS = {*GOOD, *REFUSED}

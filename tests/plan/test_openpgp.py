@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploys.knowledge.keys import read_key
-from deploys.knowledge.vendors.keys import CONTAINER_TOOLKIT, KEYS, Key
-from deploys.plan.openpgp import KeyFileError, fingerprint, keys_in
+from deploys.knowledge.vendors.keys import CONTAINER_TOOLKIT, CUDA_RPM_2022, KEYS, Key
+from deploys.plan.openpgp import KeyFileError, fingerprint, is_pinned, keys_in
 from tests.plan import gpg_keys
 
 FOLDER = Path(__file__).parents[2] / "deploys" / "knowledge" / "keys"
@@ -251,3 +251,16 @@ def test_a_changed_key_never_has_the_pinned_fingerprint(position: int, character
 def test_any_text_is_answered(text: str) -> None:
     answer = fingerprint(text)
     assert answer is None or len(answer) == 40
+
+
+def test_a_key_may_be_pinned_by_the_digest_of_its_text() -> None:
+    """As NVIDIA's image recipes do: sed '/^Version/d' KEY | sha256sum."""
+    text = read_key(CUDA_RPM_2022.file)
+    pin = "sha256:d0664fbbdb8c32356d45de36c5984617217b2d0bef41b93ccecd326ba3b80c87"
+    assert is_pinned(text, pin)
+    assert is_pinned(f"{text}\n\n", pin)
+    assert not is_pinned(text.replace("mQIN", "mQIM", 1), pin)
+    assert not is_pinned(KEY, pin)
+    assert not is_pinned("", "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    assert is_pinned(text, CUDA_RPM_2022.fingerprint)
+    assert not is_pinned(KEY, CUDA_RPM_2022.fingerprint)

@@ -17,6 +17,7 @@ class Key:
 
     `file`: "" where the operator brings it. `fingerprint`: 40 digits, "" unknown. `expires`: ISO date, "" never.
     `digest`: hash of its self signature as OpenPGP tools call it, "" unknown; some tools refuse SHA-1 by policy.
+    `sha256`: of the published text without its Version line, as NVIDIA's image recipes pin it, where nothing else is known.
     """
 
     name: str
@@ -27,6 +28,12 @@ class Key:
     source: Source
     expires: str = ""
     digest: str = "SHA-256"
+    sha256: str = ""
+
+    @property
+    def pin(self) -> str:
+        """What a fetched key is judged by: its fingerprint, else "sha256:" and the digest of its text; "" nothing is known."""
+        return self.fingerprint or (f"sha256:{self.sha256}" if self.sha256 else "")
 
 
 CUDA_DEB_2022 = Key(
@@ -91,10 +98,14 @@ CUDA_RHEL_10 = Key(
     published="CDF6BA43.pub",
     file="",
     fingerprint="",
-    why="NVIDIA's key for RHEL 10 alone; found in no public file. sha256 of the vendor's file without its Version "
-    "line: afbea87d3b979b3788ef34223aeeb323ade481128e2c133723ae99b8a51368bb",
-    source=Source("key id and sha256 from github NVIDIA/gpu-driver-container @06a208c rhel10/Dockerfile", "2026-11-25"),
+    why="NVIDIA's key for RHEL 10 alone; found in no public file, but the digest of its text in two",
+    source=Source(
+        "key id and sha256 from github NVIDIA/gpu-driver-container @06a208c rhel10/Dockerfile; the same sha256 in an independent public "
+        "file (index 8849351531)",
+        "2026-11-27",
+    ),
     digest="",
+    sha256="afbea87d3b979b3788ef34223aeeb323ade481128e2c133723ae99b8a51368bb",
 )
 
 CUDA_FEDORA_43 = Key(

@@ -33,7 +33,7 @@ def repository(folder: str, key: Key, *, kind: str) -> Repository:
         name="cuda",
         url=f"{_BASE}/{folder}/x86_64",
         key=key.file,
-        fingerprint=key.fingerprint,
+        fingerprint=key.pin,
         path="/" if kind == "deb" else "",
         suite="/" if kind == "deb" else "",
         components="",

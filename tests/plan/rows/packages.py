@@ -244,8 +244,8 @@ PACKAGES = [
     stop(
         "repository_keys_known",
         "a key that nobody here has checked",
-        bare_release("rocky-10.0"),
-        "repos/rhel10/x86_64: not known here",
+        bare_release("fedora-43"),
+        "repos/fedora43/x86_64: not known here",
         'gpu_mirrors = {"cuda"',
     ),
     ok("repository_keys_known", "no GPU", debian_12_bare(pci=())),
