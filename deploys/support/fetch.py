@@ -1,4 +1,4 @@
-"""Keys that are pinned by fingerprint and not shipped: fetched by the host from the repository itself, and judged here before any use."""
+"""Keys that are pinned and not shipped: fetched by the host from the repository itself, and judged here before any use."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class WrongKeyError(Exception):
 def with_keys(files: Sequence[FileChange], proxy: Proxy | None = None) -> tuple[FileChange, ...]:
     """The files, with the text of each key that has to be fetched; as they are while changes are only detected.
 
-    Raises `WrongKeyError` where a key cannot be fetched or has another fingerprint than the pinned one.
+    Raises `WrongKeyError` where a key cannot be fetched, is not the pinned one, or has ended.
     """
     if not is_executing():
         return tuple(files)

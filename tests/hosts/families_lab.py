@@ -17,7 +17,6 @@ from tests.bed.families import FAMILIES
 from tests.bed.host import Host
 from tests.bed.pack import Package
 from tests.bed.rpms import DISTRO, OWNER, RpmRepositories
-from tests.hosts import pacman_lab
 from tests.hosts.pacman_lab import PacmanLab
 
 # The recorded host of the same release, and the branches: what is pinned, what is newer on offer, and what is switched to.
@@ -147,10 +146,6 @@ def stock_arch(lab: PacmanLab) -> Family:
     lab.offer([*installed, *split((plan,), kernel)[""], *drivers(plan, "615", kernel, "")])
     lab.type("-Syy")
     return Family(lab.host, {}, plan, plan)
-
-
-def trust(host: Host) -> PacmanLab:
-    return pacman_lab.trust(host)
 
 
 def vendor_key(repos: RpmRepositories, folder: Path) -> Path:

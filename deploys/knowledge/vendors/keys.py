@@ -1,7 +1,7 @@
 """Signing keys of the vendors' repositories: the file that is shipped in `knowledge/keys`, pinned by full fingerprint.
 
 Every file was checked with gpg: the fingerprint is the published one and the self signatures verify. A row without a
-file is a key that could be read nowhere: the operator brings it with `gpu_mirrors`.
+file is a key whose text could be read nowhere: the host fetches it where a `pin` is known, else the operator brings it with `gpu_mirrors`.
 """
 
 from __future__ import annotations
