@@ -57,6 +57,8 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
             "while working; do",
             f"[ $(date +%s) -lt $end ] || {{ echo 'still at work: run again to wait for it' >&2; exit {BUSY}; }}; sleep 1",
             "done",
+            # systemd keeps a unit that it calls failed as long as a process of it is still dying: nothing of ours may count as failed on the host.
+            f"if systemctl -q is-failed {name}; then systemctl show {name} -p Result -p ExecMainStatus >>{log}; systemctl reset-failed {name}; fi",
             f"rc=$(cat {base}.rc 2>/dev/null || echo 124)",
             f'if [ $rc != 0 ]; then {_tail(log)}; echo "exit status $rc; the whole log is on the host: {log}" >&2; fi',
             "exit $rc",

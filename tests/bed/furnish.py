@@ -23,29 +23,42 @@ exec "${{SHELL:-/bin/sh}}" -c "$SSH_ORIGINAL_COMMAND"
 """
 SSHD_TEXT = f"UseDNS no\nMaxStartups 100:30:200\nMaxSessions 100\nForceCommand /{COUNTER}\n"
 # nspawn mounts its own view of /sys (read-only, with gaps) over whatever --bind puts there, so the pretend devices are put in place at boot.
-# systemd notes what it runs in, and nspawn brings /run/host (systemd's "inaccessible" nodes live there); a machine
-# has neither. What only tidies up may fail, and on a busy machine /sys once in a while refuses the first try: either would make a rebooted host a
-# container again.
+# systemd notes what it runs in, and nspawn brings /run/host (systemd's "inaccessible" nodes live there); a machine has neither.
+# On a busy machine a step of this once in a while fails at first, so each is tried until what it is for is there. No SSH without it: a host
+# that is half a container would be tested for what it is not.
 UNIT = """[Unit]
 Description=Early local settings
 DefaultDependencies=no
-Before=sysinit.target systemd-modules-load.service systemd-udevd.service
+Before=sysinit.target systemd-modules-load.service systemd-udevd.service ssh.service sshd.service
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/mount --bind /run/early/pci /sys/bus/pci
-{disguise}ExecStart=-/bin/umount -l /run/early/pci
-ExecStart=-/bin/rm -r /run/early
+TimeoutStartSec=180
+ExecStart=/bin/sh /usr/local/sbin/early-local
 
 [Install]
 WantedBy=sysinit.target
 """
-DISGUISE = f"""ExecStart=/bin/rm -f /run/systemd/container /run/systemd/inaccessible
-ExecStart=/bin/sh -c 'for try in 1 2 3 4 5 6 7 8 9; do mount -o remount,rw /sys && mkdir -p /sys/module /sys/firmware /sys/power && mount --bind /{STATE}/module /sys/module && exit 0; sleep 0.3; done; exit 1'
-ExecStart=/bin/cp -a /run/host/inaccessible /run/systemd/inaccessible
-ExecStart=/bin/umount -R -l /run/host
-ExecStart=-/bin/rm -rf /run/host
+EARLY = f"""[ ! -d /{STATE} ] || exec 2>>/{STATE}/early.log
+mounted() {{ grep -q " $1 " /proc/self/mountinfo; }}
+until_holds() {{
+    # $1: what must hold, $2: how to get there
+    tries=0
+    until eval "$1"; do
+        [ $tries -lt 300 ] || {{ echo "early-local: never held: $1" | tee /dev/console >&2; exit 1; }}
+        [ $tries = 0 ] || sleep 0.2
+        tries=$((tries + 1))
+        eval "$2" || echo "early-local: try $tries failed: $2" >&2
+    done
+}}
+until_holds 'mounted /sys/bus/pci' 'mount --bind /run/early/pci /sys/bus/pci'
+"""
+DISGUISE = f"""until_holds '[ ! -e /run/systemd/container ]' 'rm -f /run/systemd/container'
+until_holds '[ -d /run/systemd/inaccessible ] && [ ! -L /run/systemd/inaccessible ]' 'rm -rf /run/systemd/inaccessible; cp -a /run/host/inaccessible /run/systemd/inaccessible'
+until_holds 'mounted /sys/module' 'mount -o remount,rw /sys; mkdir -p /sys/module /sys/firmware /sys/power && mount --bind /{STATE}/module /sys/module'
+until_holds '[ ! -e /run/host ]' 'umount -R -l /run/host; rm -rf /run/host'
+umount -l /run/early/pci
 """
 
 
@@ -79,11 +92,12 @@ def disguise(root: Path) -> None:
 
 def early_unit(root: Path, *, disguised: bool) -> None:
     """The unit that puts the pretend devices in place and, in disguise, drops systemd's and nspawn's notes."""
+    put(root / "usr/local/sbin/early-local", EARLY + (DISGUISE if disguised else ""))
     unit = root / "etc/systemd/system/early-local.service"
-    put(unit, UNIT.format(disguise=DISGUISE if disguised else ""))
-    wants = unit.parent / "sysinit.target.wants"
-    wants.mkdir(exist_ok=True)
-    (wants / unit.name).symlink_to(f"../{unit.name}")
+    put(unit, UNIT)
+    for target in ("sysinit.target.wants", "ssh.service.requires", "sshd.service.requires"):
+        (unit.parent / target).mkdir(exist_ok=True)
+        (unit.parent / target / unit.name).symlink_to(f"../{unit.name}")
 
 
 def furnish(root: Path, spec: Spec, public_key: str) -> str:

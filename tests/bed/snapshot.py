@@ -114,12 +114,13 @@ def _packages(root: Path) -> Iterator[tuple[str, Entry]]:
 
 
 def _services(host: Host) -> Iterator[tuple[str, Entry]]:
-    """Active services with the moment each became so: a restart shows."""
+    """Services that run, with the moment each began to, and those that failed: a restart shows."""
     shown = host.nsenter("systemctl show '*.service' -p Id,ActiveState,ActiveEnterTimestampMonotonic,UnitFileState")
     for block in shown.stdout.split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         name = fields.get("Id", "")
-        if not name or name.startswith(PASSING):
+        # systemd also shows what does not run and what it merely remembers.
+        if not name or name.startswith(PASSING) or fields.get("ActiveState") == "inactive":
             continue
         since = fields["ActiveEnterTimestampMonotonic"] if fields.get("ActiveState") == "active" else "-"
         text = f"{fields.get('ActiveState')} since {since}, {fields.get('UnitFileState')}"
