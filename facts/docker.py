@@ -34,6 +34,7 @@ if have docker-compose; then
   case $(real "$(command -v docker-compose)") in /snap/*|*/snap) ;;
     *) timeout 10 docker-compose --version 2>/dev/null | head -n 1 | tag compose-program ;; esac
 fi
+for s in /run/user/*/docker.sock; do [ -S "$s" ] && s=${s%/docker.sock} && echo "rootless ${s##*/}"; done
 docker=$(command -v docker) || docker=
 [ -z "$docker" ] && [ -e /snap/bin/docker ] && docker=/snap/bin/docker
 [ -n "$docker" ] || { echo absent; exit 0; }
@@ -45,9 +46,13 @@ esac
 if [ "$(head -c 2 "$target" | tr -d '\0')" = '#!' ] && grep -qi podman "$target"; then echo 'impostor podman'; exit 0; fi
 timeout 10 docker --version 2>&1 | head -n 5 | tag client
 timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
+systemctl show -p ExecStart --value docker.service | tag unit
 running || { echo engine-down; exit 0; }
 [ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e '--add-runtime[= ]nvidia' && echo runtime-flag
-timeout 30 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
+engine() { timeout 30 docker -H unix:///var/run/docker.sock "$@"; }
+# Engines before 25 have no such field.
+engine info --format '{{json .CDISpecDirs}}' 2>/dev/null | head -n 1 | tag cdi
+engine info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
 exit 0
 """
 )
@@ -70,7 +75,10 @@ def parse(text: str) -> Docker:
         engine_error=error,
         impostor=impostor,
         runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
+        cdi=bool(_list(tagged.first("cdi"))) if answered else None,
         runtime_flag="runtime-flag" in tagged,
+        unit_hosts=_has_hosts(tagged.first("unit")),
+        rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
         running=_count(info.get("ContainersRunning")) if answered else None,
@@ -104,6 +112,19 @@ def _json(lines: list[str]) -> dict[str, Any]:
                 continue
             return value if isinstance(value, dict) else {}
     return {}
+
+
+def _list(text: str | None) -> list[Any]:
+    try:
+        value = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return []
+    return value if isinstance(value, list) else []
+
+
+def _has_hosts(exec_start: str | None) -> bool | None:
+    """Does the unit's command line name a socket? None where there is no unit."""
+    return bool(re.search(r"\s(-H|--host)[= ]?\S", exec_start)) if exec_start else None
 
 
 def _string(value: object) -> str | None:

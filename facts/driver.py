@@ -25,7 +25,11 @@ for m in nvidia nvidia_current; do
 done
 [ -r /run/gpu-host/load-tried ] && head -c 100 /run/gpu-host/load-tried | tag tried
 [ -r /proc/driver/nvidia/version ] && grep NVRM /proc/driver/nvidia/version | tag nvrm
-for f in /dev/nvidia*; do [ -e "$f" ] && echo "node $f"; done
+for f in /dev/nvidia*; do
+  [ -e "$f" ] || continue
+  echo "node $f"
+  [ -c "$f" ] && set -- $(stat -c '0x%t 0x%T' "$f") && [ ! -e "/dev/char/$(($1)):$(($2))" ] && echo "unlinked $f"
+done
 libraries=$(
   { ldconfig -p | sed -nE 's/.*(libcuda|libnvidia-ml)\.so\.1 .* => (.*)/\2/p'
     for d in /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu /usr/lib64 /usr/lib /usr/local/lib /lib64; do
@@ -77,6 +81,7 @@ def parse(text: str) -> Driver:
         if asked
         else None,
         unowned=tuple(sorted(path for path in versions if _merged(path) not in owned)) if asked else (),
+        unlinked=tuple(sorted({path for path in tagged.all("unlinked") if path.startswith("/dev/")})),
         device_nodes=tuple(sorted({path for path in tagged.all("node") if path.startswith("/dev/")})),
     )
 

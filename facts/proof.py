@@ -6,28 +6,9 @@ import re
 
 from deploys.plan.machine import Proof
 from facts.base import SubjectFact
+from facts.cuda_program import CUDA_PROGRAM
 from facts.subject import Subject
 from facts.text import Tagged, integer
-
-# The CUDA driver API through ctypes: no compiler and no toolkit needed. Prints the first result that is not 0
-# (source: CUDA driver API reference, CUresult).
-_CUDA = """
-import sys
-try:
-    import ctypes
-    cuda = ctypes.CDLL("libcuda.so.1")
-except ImportError:
-    print("no answer: the Python of the host has no ctypes; install python3"); sys.exit()
-except OSError as error:
-    print("libcuda.so.1 cannot be loaded:", error); sys.exit()
-count, context, memory = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64()
-result = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
-for index in range(count.value):
-    result = result or cuda.cuCtxCreate_v2(ctypes.byref(context), 0, index)
-    result = result or cuda.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(1 << 20))
-    result = result or cuda.cuMemFree_v2(memory) or cuda.cuCtxDestroy_v2(context)
-print(result)
-"""
 
 # Without a loaded module cuInit would try to load it, seven times over; to load it is not a proof's business.
 _SCRIPT = rf"""
@@ -45,7 +26,7 @@ for m in nvidia nvidia_current; do [ -d "/sys/module/$m" ] && loaded=yes; done
 if [ -z "$loaded" ]; then echo 'cuda no answer: the NVIDIA module is not loaded'
 elif have python3; then
   answer=$(timeout -k 2 60 python3 - 2>/dev/null <<'PYTHON'
-{_CUDA.strip()}
+{CUDA_PROGRAM}
 PYTHON
   )
   case $? in 124|137) answer='no answer from the CUDA driver within 60 s' ;; esac

@@ -21,6 +21,11 @@ _settings: dict[str, Any] = {
     "gpu_cuda": "auto",
     # Where Docker comes from: "docker" (Docker's repository), "distro", or "auto" as above.
     "gpu_docker_source": "auto",
+    # True: running containers outlive a restart of dockerd (taken over by a reload); False: they do not; None: as it is.
+    "gpu_docker_live_restore": None,
+    # True: dockerd reads CDI specifications though its version (25 to 28.1) does so only when told. That takes a restart of dockerd, which
+    # waits until no container would be ended by it. None: as it is.
+    "gpu_docker_cdi": None,
     # How containers get GPUs: "nvidia" (NVIDIA's repository), "aur" (Arch user repository), None (leave Docker alone).
     "gpu_container_runtime": "nvidia",
     # Refuse the host when it does not have exactly so many GPUs; None does not count them.

@@ -22,3 +22,6 @@ LOST_GPU = Source(
 
 # What a CUDA process opens beside the GPUs' own nodes.
 CONTROL_NODES = ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools", "/dev/nvidia-modeset")
+
+# Where specifications of devices are looked for (source: CDI specification; the second one is emptied at boot, and wins).
+CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")

@@ -7,6 +7,9 @@ RUN_DIR = "/run/gpu-host"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
 
 NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
+# Device nodes, and links to them, at every boot and after every load of the driver.
+DEVICES_SCRIPT = "/etc/gpu-host/devices"
+DEVICES_UNIT = "/etc/systemd/system/gpu-host-devices.service"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"
 CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
 # The proxy of dockerd. The values are in a file of their own: what stands in a unit can be read by every user of the host.
@@ -35,6 +38,8 @@ REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITOR
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
     NOUVEAU_BLOCK,
+    DEVICES_SCRIPT,
+    DEVICES_UNIT,
     CUDA_PROFILE,
     CUDA_LOADER,
     DOCKER_PROXY_UNIT,
@@ -46,6 +51,7 @@ OWNED_FILES = (
 UNITS = (
     "docker.service",
     "containerd.service",
+    "gpu-host-devices.service",
     "nvidia-persistenced.service",
     "nvidia-cdi-refresh.service",
     "nvidia-fabricmanager.service",

@@ -19,8 +19,10 @@ from deploys.support.world import changing, machine
 Commands = Generator[Any, None, None]
 
 
-def write(change: FileChange) -> StringCommand:
+def write(change: FileChange, judge: str = ":") -> StringCommand:
     """One command that replaces a file as a whole: temporary name in the same folder, then rename.
+
+    `judge`: a shell command that fails where the new file, "$n", must not take the place of "$f".
 
     The content travels on standard input, so that no process list shows it. With mode KEEP an existing file keeps its
     mode and owner, and a link stays a link: the file that it leads to is replaced.
@@ -35,7 +37,7 @@ def write(change: FileChange) -> StringCommand:
             f"umask 077; f={shlex.quote(change.path)}",
             follow,
             'n=$f.gpu-host-new; mkdir -p -m 755 "${f%/*}"',
-            f'{{ cat >"$n" && {owner}; }} && sync "$n" && mv -f "$n" "$f" || {{ rm -f "$n"; exit 1; }}',
+            f'{{ cat >"$n" && {owner}; }} && {{ {judge}; }} && sync "$n" && mv -f "$n" "$f" || {{ rm -f "$n"; exit 1; }}',
         ]
     )
     return StringCommand(script, _stdin=change.content)

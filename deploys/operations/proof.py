@@ -7,10 +7,12 @@ from typing import Any
 
 from pyinfra.api.operation import operation
 
+from deploys.plan.capabilities import wants
 from deploys.plan.describe import describe_steps
-from deploys.plan.machine import Proof, ServiceProof
+from deploys.plan.gpu_access import ALL, choose_access, compose_fragment, docker_arguments, engine_of
+from deploys.plan.machine import ContainerProof, Machine, Proof, ServiceProof
 from deploys.plan.proof import prove, verdict
-from deploys.plan.reboot import reboot_reasons
+from deploys.plan.reboot import name_processes, reboot_reasons, working
 from deploys.plan.service_proof import prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
@@ -18,10 +20,14 @@ from deploys.support.guard import guarded, log_error, refuse_host
 from deploys.support.outcome import current
 from deploys.support.run import say
 from deploys.support.world import PROBE_LIMIT, machine
+from facts.container_proof import SUBJECT as CONTAINER_SUBJECT
+from facts.container_proof import ContainerGpuProof
 from facts.proof import GpuProof
 from facts.service_proof import ServicesProof
 
 Commands = Generator[Any, None, None]
+
+CONTAINER_LIMIT = CONTAINER_SUBJECT.seconds + 30
 
 
 def _services(settings: Settings) -> ServiceProof:
@@ -29,6 +35,32 @@ def _services(settings: Settings) -> ServiceProof:
     kinds = {kind: tuple(n for n, s in settings.services.items() if s.kind == kind) for kind in ("container", "raw")}
     found = this_host().get_fact(ServicesProof, containers=kinds["container"], units=kinds["raw"], _timeout=PROBE_LIMIT)
     return found if isinstance(found, ServiceProof) else ServiceProof()
+
+
+def _container(now: Machine, settings: Settings) -> ContainerProof | None:
+    """CUDA in a container; None where a loaded driver or an engine is missing, without which there is nothing to learn."""
+    if "runtime" not in wants(settings) or not now.docker.engine or not now.driver.loaded:
+        return None
+    access = choose_access(engine_of(now))
+    if access.problem:
+        return ContainerProof(skipped=dict.fromkeys(("run", "compose", "reload"), access.problem))
+    count = len(now.gpus)
+    found = this_host().get_fact(
+        ContainerGpuProof,
+        words=docker_arguments(access, ALL, count),
+        compose=compose_fragment(access, ALL, count) if now.docker.compose else "",
+        reload=_no_reload(now),
+        _timeout=CONTAINER_LIMIT,
+    )
+    return found if isinstance(found, ContainerProof) else ContainerProof()
+
+
+def _no_reload(now: Machine) -> str:
+    """Why systemd is not made to read its units again: the very thing that may take a GPU from a container that others made."""
+    if now.docker.running != 0:
+        return f"not tried: {now.docker.running or 'perhaps'} containers run that it could harm"
+    holders = working(now)
+    return f"not tried: the GPUs are in use by {name_processes(holders)}" if holders else ""
 
 
 @operation()
@@ -43,7 +75,7 @@ def proven(settings: Settings) -> Commands:
     host = this_host()
     now = machine()
     answer = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
-    steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings)
+    steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings, _container(now, settings))
     if settings.services:
         steps = (*steps, *prove_services(settings.services, _services(settings)))
     result = verdict(now, steps)

@@ -9,7 +9,8 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import LOAD_TRIED
+from deploys.knowledge.paths import DEVICES_SCRIPT, LOAD_TRIED
+from deploys.operations.docker import take_over
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import reboot_reasons, working
 from deploys.support.context import this_host
@@ -18,8 +19,8 @@ from deploys.support.world import changing, machine
 
 Commands = Generator[Any, None, None]
 
-# Starts only when there is a loaded driver to keep alive; without one it fails, which says nothing new.
-NEEDS_DRIVER = "nvidia-persistenced.service"
+# Started only when a driver is loaded; without one they have nothing to do, or fail, which says nothing new.
+NEED_DRIVER = ("gpu-host-devices.service", "nvidia-persistenced.service")
 
 
 @operation()
@@ -37,13 +38,15 @@ def running(units: Sequence[str]) -> Commands:
         verbs = []
         if state is None or state.enabled not in ("enabled", "static", "alias", "indirect", "generated"):
             verbs.append("enable --quiet")
-        if (state is None or state.active != "active") and not (unit == NEEDS_DRIVER and not now.driver.loaded):
+        if (state is None or state.active != "active") and not (unit in NEED_DRIVER and not now.driver.loaded):
             verbs.append("start")
         for verb in verbs:
             touched = True
-            yield StringCommand(
-                f"{_fresh(unit) if verb == 'start' and not working(now) else ''}systemctl {verb} {shlex.quote(unit)}"
-            )
+            fresh = _fresh(unit) if verb == "start" and not working(now) else ""
+            if (verb, unit) == ("start", "docker.service"):
+                yield take_over("start", before=fresh)
+            else:
+                yield StringCommand(f"{fresh}systemctl {verb} {shlex.quote(unit)}")
     if not touched:
         this_host().noop("all services are as wanted")
 
@@ -79,5 +82,4 @@ def driver_loaded() -> Commands:
         this_host().noop("nothing to load")
         return
     note = f"mkdir -p {LOAD_TRIED.rsplit('/', 1)[0]} && echo {shlex.quote(version)} >{LOAD_TRIED}"
-    load = "modprobe nvidia && modprobe nvidia-uvm && nvidia-modprobe -c 0 -u"
-    yield StringCommand(f"{{ {load}; }} >/dev/null 2>&1; {note}")
+    yield StringCommand(f"sh {DEVICES_SCRIPT} >/dev/null 2>&1; {note}")

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
 from deploys.plan.capabilities import Capability
-from deploys.plan.daemon_json import registered
+from deploys.plan.daemon_json import needs_start, registered
 from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
 from deploys.plan.gpu_access import ALL, choose_access, docker_arguments, engine_of
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
-from deploys.plan.proof import Step
+from deploys.plan.proof_step import Step
 from deploys.plan.settings_values import Problem
 
 WIDTH = 14
@@ -52,15 +52,8 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines += _changes("source", plan.sources)
     lines.append(_row("packages", _packages(plan)))
     lines += _steering(plan)
-    if plan.runtime:
-        lines.append(
-            _row(
-                "daemon.json",
-                "runtime nvidia registered"
-                if registered(machine.docker)
-                else "register the runtime nvidia; every other key stays",
-            )
-        )
+    if not plan.daemon.nothing:
+        lines.append(_row("daemon.json", _daemon(plan, machine)))
     lines += _containers(plan, machine)
     if plan.proxy:
         docker = "; dockerd from its next start on" if plan.docker else ""
@@ -102,6 +95,22 @@ def _capability(capability: Capability, missing: set[str]) -> list[str]:
     state = f"install {', '.join(new)}" if new else "present"
     head = f"{capability.version}, {state}" if capability.version else state
     return [_row(title, head), *(_row("", f"why: {why}") for why in capability.why)]
+
+
+def _daemon(plan: Plan, machine: Machine) -> str:
+    wanted, docker = plan.daemon, machine.docker
+    parts = [*(["runtime nvidia"] if wanted.runtime else []), *(["CDI"] if wanted.cdi else [])]
+    if wanted.live_restore is not None:
+        parts.append(f"live-restore {'on' if wanted.live_restore else 'off'}")
+    if registered(docker, wanted):
+        return f"{', '.join(parts)}: as wanted"
+    start = needs_start(docker, wanted)
+    end = (
+        f"{docker.running} containers run: dockerd is restarted later"
+        if docker.running and not docker.live_restore
+        else "dockerd is restarted"
+    )
+    return f"{', '.join(parts)}: to be set; every other key stays{f'; {end}' if start else ''}"
 
 
 def _containers(plan: Plan, machine: Machine) -> list[str]:

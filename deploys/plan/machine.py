@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploys.plan.record import Record
-from deploys.plan.serving import GpuProcess, ServiceAnswer, ServiceContainer, ServiceProof
+from deploys.plan.serving import (
+    ContainerAnswer,
+    ContainerProof,
+    GpuProcess,
+    ServiceAnswer,
+    ServiceContainer,
+    ServiceProof,
+)
 from deploys.plan.software import (
     ContainerToolkit,
     CudaToolkit,
@@ -30,6 +37,8 @@ from deploys.plan.software import (
 __all__ = [
     "NVIDIA_VENDOR",
     "Boot",
+    "ContainerAnswer",
+    "ContainerProof",
     "ContainerToolkit",
     "CudaToolkit",
     "Distribution",

@@ -9,6 +9,8 @@ from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import SIZES
 from deploys.plan.aur import AurJob, jobs
 from deploys.plan.capabilities import Capability, capabilities, wants
+from deploys.plan.daemon_json import Wanted
+from deploys.plan.devices import device_files
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_fabric import plan_fabric
 from deploys.plan.driver_source import choose_driver
@@ -63,6 +65,7 @@ class Plan:
     proxy: Proxy | None
     docker: bool
     runtime: bool
+    daemon: Wanted
     cuda: bool
     reboot: RebootPlan
     outage: str
@@ -81,12 +84,17 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
         driver=driver,
         capabilities=rows,
         packages=packages,
-        files=(*our_files(parts, settings.proxy), *our_repositories(machine, distro, settings, repositories)),
+        files=(
+            *our_files(parts, settings.proxy),
+            *device_files(),
+            *our_repositories(machine, distro, settings, repositories),
+        ),
         sources=edited_sources(machine, distro),
         services=_services(parts, driver, machine),
         proxy=settings.proxy,
         docker="docker" in parts,
         runtime="runtime" in parts,
+        daemon=Wanted("runtime" in parts, settings.docker_live_restore, settings.docker_cdi),
         cuda="cuda" in parts,
         reboot=reboot,
         outage=_outage(reboot, packages.missing),
@@ -124,7 +132,7 @@ def _packages(
 
 def _services(parts: frozenset[str], driver: DriverChoice, machine: Machine) -> tuple[str, ...]:
     fabric = plan_fabric(machine, driver.branch, driver.version).units if driver.origin == "nvidia" else ()
-    services = ["nvidia-persistenced.service", *fabric]
+    services = ["gpu-host-devices.service", "nvidia-persistenced.service", *fabric]
     return tuple(services + (["containerd.service", "docker.service"] if "docker" in parts else []))
 
 

@@ -6,51 +6,29 @@ Each step is PASS, FAIL, SKIP with its reason, or UNKNOWN; a host is ready only 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
-from deploys.knowledge.distros import find_distro
-from deploys.plan.capabilities import docker_origin, wants
-from deploys.plan.machine import Machine, Proof, is_core_module
-from deploys.plan.reboot import reboot_reasons
+from deploys.plan.machine import ContainerProof, Machine, Proof, is_core_module
+from deploys.plan.proof_containers import (
+    compose,
+    compose_gpu,
+    container_cdi,
+    container_gpu,
+    container_keeps_gpu,
+    container_runtime,
+    docker_engine,
+)
+from deploys.plan.proof_step import OUT_OF_MEMORY, Seen, Step, cuda_words, judged
+from deploys.plan.reboot import reboot_reasons, working
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
-
-Result = Literal["PASS", "FAIL", "SKIP", "UNKNOWN"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One link of the chain of proof."""
-
-    name: str
-    result: Result
-    detail: str
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Everything that a step may look at."""
-
-    machine: Machine
-    proof: Proof
-    settings: Settings
-
-    @property
-    def parts(self) -> frozenset[str]:
-        return wants(self.settings)
-
-
-def _step(name: str, good: bool | None, detail: str) -> Step:
-    return Step(name, "UNKNOWN" if good is None else "PASS" if good else "FAIL", detail)
 
 
 def pci_gpus(seen: Seen) -> Step:
     """All GPUs are on the PCI bus."""
     count, want = len(seen.machine.gpus), seen.settings.expected_gpus
     if seen.machine.pci is None:
-        return _step("pci_gpus", None, "the PCI bus could not be read")
-    return _step(
+        return judged("pci_gpus", None, "the PCI bus could not be read")
+    return judged(
         "pci_gpus",
         count > 0 if want is None else count == want,
         f"{count} GPUs on the PCI bus" + (f", {want} expected" if want else ""),
@@ -66,15 +44,17 @@ def nouveau_absent(seen: Seen) -> Step:
         if k.initramfs and k.initramfs.nouveau and not k.initramfs.blocked
     ]
     if bound or seen.machine.nouveau.loaded:
-        return _step("nouveau_absent", False, f"nouveau is loaded{' and holds ' + ', '.join(bound) if bound else ''}")
+        return judged("nouveau_absent", False, f"nouveau is loaded{' and holds ' + ', '.join(bound) if bound else ''}")
     if inside:
-        return _step("nouveau_absent", False, f"the boot images of {', '.join(inside)} carry nouveau without its block")
+        return judged(
+            "nouveau_absent", False, f"the boot images of {', '.join(inside)} carry nouveau without its block"
+        )
     if seen.machine.nouveau.loaded is None:
-        return _step("nouveau_absent", None, "whether it is loaded could not be read")
+        return judged("nouveau_absent", None, "whether it is loaded could not be read")
     unread = _unread_images(seen.machine)
     if unread:
-        return _step("nouveau_absent", None, f"not loaded; boot images that could not be read: {', '.join(unread)}")
-    return _step("nouveau_absent", True, "not loaded, not bound, blocked in every boot image")
+        return judged("nouveau_absent", None, f"not loaded; boot images that could not be read: {', '.join(unread)}")
+    return judged("nouveau_absent", True, "not loaded, not bound, blocked in every boot image")
 
 
 def _unread_images(machine: Machine) -> list[str]:
@@ -90,19 +70,19 @@ def driver_built(seen: Seen) -> Step:
     kernels = seen.machine.kernels
     libraries = seen.machine.driver.user_space
     if kernels.running is None:
-        return _step("driver_built", None, "the running kernel is unknown")
+        return judged("driver_built", None, "the running kernel is unknown")
     for release in kernels.served:
         kernel = kernels.get(release)
         version = kernel.nvidia_version if kernel else None
         if version is None and kernel and any(is_core_module(m.stem) for m in kernel.nvidia_modules):
-            return _step("driver_built", None, f"the version of the module for kernel {release} could not be read")
+            return judged("driver_built", None, f"the version of the module for kernel {release} could not be read")
         if version is None:
-            return _step("driver_built", False, f"no NVIDIA module for kernel {release}")
+            return judged("driver_built", False, f"no NVIDIA module for kernel {release}")
         if libraries and version != libraries:
-            return _step("driver_built", False, f"module {version} for kernel {release}, libraries {libraries}")
+            return judged("driver_built", False, f"module {version} for kernel {release}, libraries {libraries}")
     if libraries == "":
-        return _step("driver_built", False, "module built, but no libraries of the driver are there")
-    return _step(
+        return judged("driver_built", False, "module built, but no libraries of the driver are there")
+    return judged(
         "driver_built",
         bool(libraries) or None,
         f"module and libraries {libraries or 'unknown'}, kernels {', '.join(kernels.served)}",
@@ -113,14 +93,14 @@ def driver_loaded(seen: Seen) -> Step:
     """The loaded module is the one on disk. When it is not loaded, the driver's own words say why."""
     loaded, libraries = seen.machine.driver.loaded, seen.machine.driver.user_space
     if loaded and libraries:
-        return _step("driver_loaded", loaded == libraries, f"module {loaded} loaded, libraries {libraries}")
+        return judged("driver_loaded", loaded == libraries, f"module {loaded} loaded, libraries {libraries}")
     if loaded:
-        return _step("driver_loaded", None, f"module {loaded} loaded, libraries unknown")
+        return judged("driver_loaded", None, f"module {loaded} loaded, libraries unknown")
     reasons = reboot_reasons(seen.machine)
     if loaded is None and not reasons:
-        return _step("driver_loaded", None, "whether the NVIDIA module is loaded could not be read")
+        return judged("driver_loaded", None, "whether the NVIDIA module is loaded could not be read")
     why = f"reboot needed: {'; '.join(reasons)}" if reasons else _driver_words(seen.proof.kernel_log or ())
-    return _step("driver_loaded", False, f"no NVIDIA module is loaded: {why}")
+    return judged("driver_loaded", False, f"no NVIDIA module is loaded: {why}")
 
 
 def _driver_words(log: tuple[str, ...]) -> str:
@@ -131,28 +111,34 @@ def _driver_words(log: tuple[str, ...]) -> str:
 
 
 def device_nodes(seen: Seen) -> Step:
-    """CUDA opens nvidiactl, nvidia-uvm and a node per GPU."""
+    """CUDA opens nvidiactl, nvidia-uvm and a node per GPU; systemd finds them by their /dev/char links."""
     want = ["/dev/nvidiactl", "/dev/nvidia-uvm", *(f"/dev/nvidia{i}" for i in range(len(seen.machine.gpus)))]
     lacking = [n for n in want if n not in seen.machine.driver.device_nodes]
-    return _step("device_nodes", not lacking, f"missing: {', '.join(lacking)}" if lacking else ", ".join(want))
+    if lacking:
+        return judged("device_nodes", False, f"missing: {', '.join(lacking)}")
+    unlinked = [n for n in want if n in seen.machine.driver.unlinked]
+    if unlinked and "docker" in seen.parts:
+        text = f"no /dev/char link for {', '.join(unlinked)}: a daemon-reload of systemd would take them from containers; systemctl restart gpu-host-devices"
+        return judged("device_nodes", False, text)
+    return judged("device_nodes", True, ", ".join(want))
 
 
 def nvml(seen: Seen) -> Step:
     """nvidia-smi answers for as many GPUs as the PCI bus has."""
     proof = seen.proof
     if proof.smi_code is None:
-        return _step("nvml", None, "nvidia-smi gave no answer")
+        return judged("nvml", None, "nvidia-smi gave no answer")
     lines = [line for line in proof.smi_text.splitlines() if line.strip()]
     if proof.smi_code != 0:
         last = " ".join(lines)[:200] or "no output"
-        return _step(
+        return judged(
             "nvml",
             False,
             f"nvidia-smi ended with {proof.smi_code}: {last}"
             if proof.smi_code != 124
             else "nvidia-smi hung and was ended",
         )
-    return _step(
+    return judged(
         "nvml",
         len(lines) == len(seen.machine.gpus),
         f"{len(lines)} GPUs answer, {len(seen.machine.gpus)} on the PCI bus",
@@ -162,19 +148,23 @@ def nvml(seen: Seen) -> Step:
 def kernel_log(seen: Seen) -> Step:
     """No Xid since boot."""
     if seen.proof.xids is None:
-        return _step("kernel_log", None, "the kernel log could not be read")
-    return _step("kernel_log", not seen.proof.xids, "; ".join(seen.proof.xids[-3:]) or "no Xid since boot")
+        return judged("kernel_log", None, "the kernel log could not be read")
+    return judged("kernel_log", not seen.proof.xids, "; ".join(seen.proof.xids[-3:]) or "no Xid since boot")
 
 
 def cuda_call(seen: Seen) -> Step:
     """That nvidia-smi answers is no proof: CUDA itself must start."""
     answer = seen.proof.cuda
     if answer is None:
-        return _step("cuda_call", None, "nobody on the host could ask the CUDA driver (python3 does)")
+        return judged("cuda_call", None, "nobody on the host could ask the CUDA driver (python3 does)")
     if answer.startswith("no answer"):
-        return _step("cuda_call", None, answer)
-    good = "cuInit, a context and an allocation on every GPU"
-    return _step("cuda_call", answer == "0", good if answer == "0" else f"the CUDA driver API answers {answer}")
+        return judged("cuda_call", None, answer)
+    if answer.startswith(f"{OUT_OF_MEMORY} ") and working(seen.machine):
+        return Step("cuda_call", "SKIP", "CUDA answers, but the memory of the GPU is in use by others")
+    good = "a kernel ran on every GPU, and what it wrote was read back"
+    return judged(
+        "cuda_call", answer == "0", good if answer == "0" else f"the CUDA driver API answers {cuda_words(answer)}"
+    )
 
 
 def cuda_toolkit(seen: Seen) -> Step:
@@ -182,62 +172,13 @@ def cuda_toolkit(seen: Seen) -> Step:
     if "cuda" not in seen.parts:
         return Step("cuda_toolkit", "SKIP", "not part of this profile")
     if seen.machine.cuda is None:
-        return _step("cuda_toolkit", None, "could not be read")
+        return judged("cuda_toolkit", None, "could not be read")
     good = [t for t in seen.machine.cuda if below(t.version, "11.3.1") is False]
-    return _step(
+    return judged(
         "cuda_toolkit",
         bool(good),
         ", ".join(f"CUDA {t.version} in {t.path}" for t in good) or "no nvcc newer than 11.3",
     )
-
-
-def docker_engine(seen: Seen) -> Step:
-    """The engine answers and is at least 19.03."""
-    if "docker" not in seen.parts:
-        return Step("docker_engine", "SKIP", "not part of this profile")
-    docker = seen.machine.docker
-    if docker.engine is None:
-        return _step("docker_engine", None, "could not be asked")
-    if not docker.engine:
-        return _step("docker_engine", False, docker.engine_error or "no engine answers")
-    return _step("docker_engine", below(docker.engine, "19.03") is False, f"engine {docker.engine}")
-
-
-def compose(seen: Seen) -> Step:
-    """Compose v2 answers, where the release (or Docker itself) brings it."""
-    distro = find_distro(seen.machine.distribution.id, seen.machine.distribution.version)
-    if "compose" not in seen.parts:
-        return Step("compose", "SKIP", "not part of this profile")
-    version = seen.machine.docker.compose
-    if version is None:
-        return _step("compose", None, "could not be asked")
-    vendor = distro is not None and docker_origin(seen.machine, seen.settings, distro) == "docker"
-    if not version and distro and distro.compose is None and not vendor:
-        return Step("compose", "SKIP", distro.no_compose)
-    return _step("compose", below(version, "2") is False, f"Compose {version}" if version else "no Compose v2 plugin")
-
-
-def container_runtime(seen: Seen) -> Step:
-    """The engine lists the runtime `nvidia`, and its program exists."""
-    if "runtime" not in seen.parts:
-        return Step("container_runtime", "SKIP", "not part of this profile")
-    docker, toolkit = seen.machine.docker, seen.machine.toolkit
-    if toolkit.version is None or docker.engine is None:
-        return _step("container_runtime", None, "could not be asked")
-    if not toolkit.version:
-        return _step("container_runtime", False, "the NVIDIA Container Toolkit is not installed")
-    return _step(
-        "container_runtime",
-        "nvidia" in docker.runtimes and bool(toolkit.runtime),
-        f"toolkit {toolkit.version}, runtimes {', '.join(docker.runtimes) or 'none'}",
-    )
-
-
-def container_gpu(seen: Seen) -> Step:
-    """A container with the GPU: needs an image, which this release does not bring."""
-    if "runtime" not in seen.parts:
-        return Step("container_gpu", "SKIP", "not part of this profile")
-    return Step("container_gpu", "SKIP", "no image to prove it with; try: docker run --rm --gpus all IMAGE nvidia-smi")
 
 
 def services(seen: Seen) -> Step:
@@ -246,10 +187,10 @@ def services(seen: Seen) -> Step:
     states = {u: seen.machine.units[u].active if u in seen.machine.units else "unknown" for u in want}
     unknown = any(s in ("unknown", "") for s in states.values())
     text = ", ".join(f"{u.removesuffix('.service')} {s}" for u, s in states.items())
-    return _step("services", None if unknown else all(s == "active" for s in states.values()), text)
+    return judged("services", None if unknown else all(s == "active" for s in states.values()), text)
 
 
-CHAIN: tuple[Callable[[Seen], Step], ...] = (
+CHAIN: tuple[Callable[[Seen], Step | None], ...] = (
     pci_gpus,
     nouveau_absent,
     driver_built,
@@ -262,15 +203,20 @@ CHAIN: tuple[Callable[[Seen], Step], ...] = (
     docker_engine,
     compose,
     container_runtime,
+    container_cdi,
     container_gpu,
+    compose_gpu,
+    container_keeps_gpu,
     services,
 )
 
 
-def prove(machine: Machine, proof: Proof, settings: Settings) -> tuple[Step, ...]:
+def prove(
+    machine: Machine, proof: Proof, settings: Settings, container: ContainerProof | None = None
+) -> tuple[Step, ...]:
     """Every step of the chain, in order."""
-    seen = Seen(machine, proof, settings)
-    return tuple(step(seen) for step in CHAIN)
+    seen = Seen(machine, proof, settings, container)
+    return tuple(found for link in CHAIN if (found := link(seen)) is not None)
 
 
 # Links that a reboot can mend.
@@ -280,11 +226,13 @@ _AFTER_REBOOT = frozenset(
 
 
 def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
-    """`ready`, `reboot-pending` (everything that is wrong may be so for want of a reboot) or `not-ready`.
+    """`ready`, `restart-pending` (only dockerd's restart is missing), `reboot-pending` (everything that is wrong may be so for want of a reboot) or `not-ready`.
 
     UNKNOWN never counts as ready.
     """
     bad = {s.name for s in steps if s.result not in ("PASS", "SKIP")}
     if not bad:
         return "ready"
+    if bad == {"container_cdi"} and machine.docker.running:
+        return "restart-pending"
     return "reboot-pending" if reboot_reasons(machine) and bad <= _AFTER_REBOOT else "not-ready"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploys.plan.machine import GpuProcess, ServiceAnswer, ServiceProof
-from deploys.plan.proof import Step
+from deploys.plan.proof_step import Step
 from deploys.plan.service import Service
 
 LOST = "Failed to initialize NVML: Unknown Error"

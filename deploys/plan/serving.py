@@ -43,3 +43,19 @@ class ServiceProof(Record):
 
     answers: Mapping[str, ServiceAnswer] = field(default_factory=dict)
     processes: tuple[GpuProcess, ...] | None = None
+
+
+@dataclass(frozen=True)
+class ContainerAnswer(Record):
+    """How a try in a container ended: its exit status (124 or 137: it hung) and the last lines of what it said."""
+
+    code: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ContainerProof(Record):
+    """What CUDA answered in a container: `answers` by "run", "compose" and "reload"; `skipped` says why one was not tried."""
+
+    answers: Mapping[str, ContainerAnswer] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)

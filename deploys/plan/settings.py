@@ -32,7 +32,7 @@ class Settings:
 
     `driver_source` and `docker_source` "auto" are what the release's room names: the vendor's repository wherever it
     serves the release, the distribution's own packages elsewhere. `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
-    (no toolkit). `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
+    (no toolkit). `docker_live_restore` (containers outlive dockerd) and `docker_cdi` None leave daemon.json as it is. `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
     `reboot_timeout` and `operation_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
     """
@@ -43,6 +43,8 @@ class Settings:
     kernel_modules: Literal["auto", "proprietary", "open"] = "auto"
     cuda: Literal["auto"] | tuple[str, ...] | None = "auto"
     docker_source: Literal["auto", "distro", "docker"] = "auto"
+    docker_live_restore: bool | None = None
+    docker_cdi: Literal[True] | None = None
     container_runtime: Literal["nvidia", "aur"] | None = "nvidia"
     expected_gpus: int | None = None
     accept: tuple[str, ...] = ()
@@ -68,6 +70,8 @@ _VALIDATORS: Mapping[str, Validator] = {
     "kernel_modules": values.choice("auto", "proprietary", "open"),
     "cuda": values.cuda,
     "docker_source": values.choice("auto", "distro", "docker"),
+    "docker_live_restore": values.switch(True, False),
+    "docker_cdi": values.switch(True),
     "container_runtime": values.choice("nvidia", "aur", none=True),
     "expected_gpus": values.whole_number(1, None, "GPUs", none=True),
     "accept": values.accept,
@@ -125,7 +129,7 @@ def _contradictions(clean: Mapping[str, Any]) -> list[Problem]:
     if settings.profile == "raw":
         problems += [
             _left_out(settings, key)
-            for key in ("docker_source", "container_runtime")
+            for key in ("docker_source", "docker_live_restore", "docker_cdi", "container_runtime")
             if getattr(settings, key) not in (getattr(Settings(), key), None)
         ]
     if settings.profile == "containers" and settings.cuda_versions:

@@ -83,6 +83,18 @@ def choice(*words: str, none: bool = False) -> Validator:
     return validate
 
 
+def switch(*values: bool) -> Validator:
+    """One of the truth values, or None to leave things as they are."""
+    needed = " or ".join([*map(str, values), "None"])
+
+    def validate(key: str, value: object, _context: Context) -> object:
+        if value is None or (isinstance(value, bool) and value in values):
+            return value
+        raise SettingsError(Problem(key, show(value), needed, f"{key} = {values[0]}"))
+
+    return validate
+
+
 def whole_number(low: int, high: int | None, unit: str, *, none: bool = False) -> Validator:
     """An int within the limits; True and False are no numbers here."""
     limits = f"{low} or more" if high is None else f"{low} to {high}"

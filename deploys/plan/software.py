@@ -94,7 +94,7 @@ class Driver(Record):
     """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
 
     "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
-    files that no package owns; `load_tried` is the version that was loaded, or tried in vain, in this boot; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
+    files that no package owns; `unlinked` lists device nodes without their /dev/char link; `load_tried` is the version that was loaded, or tried in vain, in this boot; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
     """
 
     loaded: str | None = None
@@ -105,6 +105,7 @@ class Driver(Record):
     unowned: tuple[str, ...] = ()
     dkms: tuple[DkmsEntry, ...] = ()
     device_nodes: tuple[str, ...] = ()
+    unlinked: tuple[str, ...] = ()
     holders: tuple[Process, ...] = ()
 
 
@@ -122,6 +123,7 @@ class Docker(Record):
 
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
+    `cdi`: the running engine reads CDI specifications; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
     `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
@@ -134,7 +136,10 @@ class Docker(Record):
     cgroup_driver: str | None = None
     running: int | None = None
     live_restore: bool | None = None
+    cdi: bool | None = None
     runtime_flag: bool = False
+    unit_hosts: bool | None = None
+    rootless: tuple[int, ...] = ()
     compose: str | None = None
     compose_v1: str | None = None
     daemon_json: TextFile | None = None

@@ -11,5 +11,5 @@ from deploys.plan.plan import Plan
 @deploy("Software")
 def install(plan: Plan, limit: int) -> None:
     """Headers, driver, CUDA, Docker, Compose and the container toolkit, as far as the plan has them."""
-    docker.runtime_registered(name="Docker knows the NVIDIA runtime", wanted=plan.runtime)
+    docker.configured(name="Docker is configured as wanted", wanted=plan.daemon)
     packages.installed(name="All packages are installed in one transaction", plan=plan, limit=limit)

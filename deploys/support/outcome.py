@@ -15,7 +15,7 @@ import click
 from pyinfra.api.state import StateStage
 
 from deploys.plan.finding import Finding
-from deploys.plan.proof import Step
+from deploys.plan.proof_step import Step
 from deploys.support.context import this_host, this_state
 
 SCHEMA = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from deploys.knowledge.distros import find_distro
 from deploys.knowledge.paths import DAEMON_JSON, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK
 from deploys.operations import docker, files, initramfs, packages, services
 from deploys.operations.reboot import rebooted_when_needed
+from deploys.plan.daemon_json import Wanted
 from deploys.plan.describe import describe
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, Process, TextFile, UnitState
@@ -55,7 +57,7 @@ def test_converged_host_is_sent_nothing(host: SimpleNamespace) -> None:
     assert commands(packages.rehearsed, machine, plan=plan, limit=60) == []
     assert commands(files.edited, machine, files=plan.sources) == []
     assert commands(files.owned, machine, files=plan.files) == []
-    assert commands(docker.runtime_registered, machine, wanted=True) == []
+    assert commands(docker.configured, machine, wanted=Wanted()) == []
     assert commands(packages.installed, machine, plan=plan, limit=60) == []
     assert commands(initramfs.nouveau_blocked, machine, limit=60) == []
     assert commands(services.driver_loaded, machine) == []
@@ -115,15 +117,44 @@ def test_daemon_json_is_merged_and_a_running_engine_reloaded_not_restarted() -> 
     machine = debian_13_converged()
     foreign = TextFile(DAEMON_JSON, '{"debug": true}')
     machine = replace(machine, docker=replace(machine.docker, daemon_json=foreign, runtimes=("runc",)))
-    write, reload = commands(docker.runtime_registered, machine, wanted=True)
+    write, reload = commands(docker.configured, machine, wanted=Wanted())
     assert '"debug": true' in write.connector_arguments["_stdin"]
-    assert reload.get_raw_value() == "systemctl reload docker.service"
+    assert "systemctl reload docker.service" in reload.get_raw_value()
+
+
+def engine(machine: Machine, **values: Any) -> Machine:
+    return replace(machine, docker=replace(machine.docker, **values))
+
+
+@pytest.mark.parametrize(
+    ("before", "reloaded", "verbs"),
+    [
+        ({"running": 0}, {}, ["reload", "restart"]),
+        ({"running": 2}, {}, ["reload"]),
+        ({"running": 2}, {"live_restore": True}, ["reload", "restart"]),
+        ({"running": None}, {}, ["reload"]),
+    ],
+)
+def test_engine_is_restarted_for_cdi_only_where_no_container_ends(
+    host: SimpleNamespace, before: dict[str, Any], reloaded: dict[str, Any], verbs: list[str]
+) -> None:
+    machine = engine(debian_13_converged(), cdi=False, live_restore=False, **before)
+    host.log = host.said.append
+    operation, sent = docker.configured._inner(wanted=Wanted(cdi=True, live_restore=reloaded.get("live_restore"))), []
+    world._MACHINES["stand-in"] = machine
+    with pytest.MonkeyPatch.context() as patch:
+        for command in operation:
+            sent.append(command.get_raw_value())
+            patch.setattr(docker, "machine", lambda: engine(machine, **reloaded))
+    assert re.findall(r"systemctl (\w+) docker.service && up &&", "\n".join(sent[1:])) == verbs
+    pending = [text for text in host.said if text.startswith("restart-pending")]
+    assert len(pending) == (verbs == ["reload"])
 
 
 def test_damaged_daemon_json_fails_the_operation_and_writes_nothing(host: SimpleNamespace) -> None:
     machine = debian_13_converged()
     machine = replace(machine, docker=replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, "{,}")))
-    assert [c.get_raw_value() for c in commands(docker.runtime_registered, machine, wanted=True)] == ["false"]
+    assert [c.get_raw_value() for c in commands(docker.configured, machine, wanted=Wanted())] == ["false"]
     assert "not valid JSON" in host.said[-1]
 
 
@@ -167,7 +198,8 @@ def test_running_services_are_never_restarted() -> None:
     machine = replace(debian_13_converged(), units=units)
     sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
     assert sent[0] == "systemctl enable --quiet docker.service"
-    assert sent[1].endswith("fi; systemctl start docker.service")
+    assert "systemctl start docker.service && up && {" in sent[1]
+    assert [line for line in sent[1].splitlines() if "restart" in line and "/daemon.json.none" not in line] == []
 
 
 @pytest.mark.usefixtures("host")
@@ -178,7 +210,9 @@ def test_units_are_not_read_again_while_somebody_uses_the_gpus() -> None:
     machine = replace(debian_13_converged(), units=units)
     machine = replace(machine, driver=replace(machine.driver, holders=(worker,)))
     sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
-    assert sent == ["systemctl start docker.service"]
+    assert len(sent) == 1
+    assert "systemctl start docker.service" in sent[0]
+    assert "daemon-reload" not in sent[0]
 
 
 def test_login_of_a_proxy_travels_in_the_script_and_nowhere_else() -> None:
@@ -208,8 +242,8 @@ def test_runtime_that_the_engine_knows_from_a_flag_is_not_written_too(host: Simp
     engine = replace(
         machine.docker, daemon_json=None, daemon_json_exists=False, runtimes=("nvidia", "runc"), runtime_flag=True
     )
-    assert commands(docker.runtime_registered, replace(machine, docker=engine), wanted=True) == []
-    assert host.said == ["the NVIDIA runtime is registered"]
+    assert commands(docker.configured, replace(machine, docker=engine), wanted=Wanted()) == []
+    assert host.said == ["Docker is configured as wanted"]
 
 
 @pytest.mark.usefixtures("host")
@@ -241,5 +275,5 @@ def test_runtime_that_only_the_engine_remembers_is_written_again() -> None:
     """A reload with a daemon.json that lost the key leaves the runtime in memory, until dockerd starts anew."""
     machine = debian_13_converged()
     lost = replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, '{"debug": true}'), runtimes=("nvidia", "runc"))
-    sent = commands(docker.runtime_registered, replace(machine, docker=lost), wanted=True)
+    sent = commands(docker.configured, replace(machine, docker=lost), wanted=Wanted())
     assert len(sent) == 2

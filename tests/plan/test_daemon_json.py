@@ -71,7 +71,11 @@ def test_everything_else_stays(document: dict[str, Any]) -> None:
         return
     assert without_ours(json.loads(merged)) == without_ours(document)
     assert [k for k in json.loads(merged) if k != "runtimes"] == [k for k in document if k != "runtimes"]
-    assert json.loads(merged)["runtimes"][RUNTIME] == ENTRY
+    before = document.get("runtimes", {}).get(RUNTIME)
+    kept = {k: v for k, v in before.items() if k not in ENTRY} if isinstance(before, dict) else {}
+    entry = json.loads(merged)["runtimes"][RUNTIME]
+    assert {k: v for k, v in entry.items() if k not in ENTRY} == kept
+    assert entry["path"] == RUNTIME_PATH
     assert merge(merged) is None
 
 

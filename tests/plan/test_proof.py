@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from deploys.plan.machine import Initramfs, Kernel, KernelModule, Machine, Proof
-from deploys.plan.proof import CHAIN, Step, prove, verdict
+from deploys.plan.machine import ContainerAnswer, ContainerProof, Initramfs, Kernel, KernelModule, Machine, Proof
+from deploys.plan.proof import CHAIN, prove, verdict
+from deploys.plan.proof_step import Step
 from deploys.plan.settings import Settings
-from tests.plan.hosts import A100, T4, changed, debian_13_converged, gpus, unit
+from tests.plan.hosts import A100, T4, changed, debian_13_converged, gpus, holders, unit
 
 DONE = debian_13_converged()
 RUNNING = DONE.kernels.installed[0]
 NEXT = "6.12.120+deb13-amd64"
 GOOD = Proof(smi_code=0, smi_text="0, NVIDIA A100-SXM4-80GB, 550.163.01\n", kernel_log=(), xids=(), cuda="0")
-NAMES = [step.__name__ for step in CHAIN]
+FINE = ContainerProof(dict.fromkeys(("run", "compose", "reload"), ContainerAnswer(0, "0")))
+CONTAINERS = ("container_gpu", "compose_gpu", "container_keeps_gpu")
+CDI = changed(DONE, docker__cdi=True)
+NAMES = [step.__name__ for step in CHAIN if step.__name__ != "container_cdi"]  # only where it was asked for
 
 
 def step_of(name: str, machine: Machine = DONE, proof: Proof = GOOD, settings: Settings | None = None) -> Step:
-    return next(s for s in prove(machine, proof, settings or Settings()) if s.name == name)
+    return next(s for s in prove(machine, proof, settings or Settings(), FINE) if s.name == name)
 
 
 def core(version: str | None, *more: str) -> tuple[KernelModule, ...]:
@@ -41,9 +44,9 @@ def image(*, nouveau: bool | None, blocked: bool | None) -> Machine:
 
 
 def test_a_converged_host_is_ready() -> None:
-    steps = prove(DONE, GOOD, Settings())
+    steps = prove(DONE, GOOD, Settings(), FINE)
     assert [s.name for s in steps] == NAMES
-    assert {s.name for s in steps if s.result != "PASS"} == {"container_gpu"}
+    assert {s.name for s in steps if s.result != "PASS"} == set()
     assert verdict(DONE, steps) == "ready"
 
 
@@ -94,7 +97,9 @@ BROKEN: list[Broken] = [
     seen("cuda_call", replace(GOOD, cuda=None), "UNKNOWN", "python3"),
     seen("cuda_call", replace(GOOD, cuda="no answer: no ctypes"), "UNKNOWN", "no ctypes"),
     seen("cuda_call", replace(GOOD, cuda="libcuda.so.1 cannot be loaded: x"), "FAIL", "cannot be loaded"),
-    seen("cuda_call", replace(GOOD, cuda="802"), "FAIL", "802"),
+    seen("cuda_call", replace(GOOD, cuda="802 cuInit"), "FAIL", "cuInit: system not ready: on NVSwitch"),
+    seen("cuda_call", replace(GOOD, cuda="2 cuCtxCreate_v2"), "FAIL", "out of memory"),
+    seen("cuda_call", replace(GOOD, cuda="a kernel on GPU 0 wrote 0 and not 4711"), "FAIL", "wrote 0"),
     seen("cuda_call", replace(GOOD, cuda=""), "FAIL", "answers"),
     host("cuda_toolkit", changed(DONE, cuda=None), "UNKNOWN", "could not be read"),
     host("cuda_toolkit", changed(DONE, cuda=()), "FAIL", "no nvcc"),
@@ -111,6 +116,9 @@ BROKEN: list[Broken] = [
     host("container_runtime", changed(DONE, toolkit__version=""), "FAIL", "not installed"),
     host("container_runtime", changed(DONE, toolkit__version=None), "UNKNOWN", "could not be asked"),
     host("container_runtime", changed(DONE, toolkit__runtime=""), "FAIL", "toolkit 1.20.0"),
+    host("device_nodes", changed(DONE, driver__unlinked=("/dev/nvidia0",)), "FAIL", "no /dev/char link for /dev/nvidia0"),
+    host("container_cdi", changed(DONE, docker__cdi=False), "FAIL", "without", Settings(docker_cdi=True)),
+    host("container_cdi", changed(DONE, docker__cdi=None), "UNKNOWN", "could not be asked", Settings(docker_cdi=True)),
     host("services", unit(DONE, "docker.service", "failed"), "FAIL", "docker failed"),
     host("services", unit(DONE, "nvidia-persistenced.service", "inactive"), "FAIL", "nvidia-persistenced inactive"),
     host("services", unit(DONE, "docker.service", ""), "UNKNOWN", "docker"),
@@ -124,11 +132,67 @@ def test_a_broken_link_is_seen(broken: Broken) -> None:
     step = step_of(name, machine, proof, settings)
     assert step.result == result
     assert words in step.detail
-    assert verdict(machine, prove(machine, proof, settings)) != "ready"
+    assert verdict(machine, prove(machine, proof, settings, FINE)) != "ready"
 
 
 def test_every_link_is_broken_once() -> None:
-    assert {b[0] for b in BROKEN} == set(NAMES) - {"container_gpu"}  # which is always skipped in this release
+    assert {b[0] for b in BROKEN} == {*NAMES, "container_cdi"} - set(CONTAINERS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (ContainerAnswer(124), "no answer within its limit"),
+        (ContainerAnswer(0, "100 cuInit"), "cuInit: no device (100)"),
+        (ContainerAnswer(0, ""), "ended with 0"),
+        (ContainerAnswer(1, "0"), "0"),
+        (ContainerAnswer(0, "libcuda.so.1 cannot be loaded: not found"), "cannot be loaded"),
+        (ContainerAnswer(125, 'docker: Error: could not select device driver "" with capabilities: [[gpu]].'), "docker_knows_no_gpu"),
+        (ContainerAnswer(125, "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8"), "image_needs_newer_driver"),
+        (ContainerAnswer(1, "Failed to initialize NVML: Unknown Error"), "container_lost_gpu"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("which", ["run", "compose", "reload"])
+def test_a_container_without_its_gpu_is_seen(which: str, answer: ContainerAnswer, words: str) -> None:
+    tried = ContainerProof({**FINE.answers, which: answer})
+    steps = prove(DONE, GOOD, Settings(), tried)
+    bad = [s for s in steps if s.result != "PASS"]
+    assert [s.name for s in bad] == [CONTAINERS[("run", "compose", "reload").index(which)]]
+    assert bad[0].result == "FAIL"
+    assert words in bad[0].detail
+    assert verdict(DONE, steps) == "not-ready"
+
+
+def test_a_try_without_an_answer_is_unknown_and_one_that_was_not_made_says_why() -> None:
+    assert [s.result for s in prove(DONE, GOOD, Settings(), ContainerProof()) if s.name in CONTAINERS] == [
+        "UNKNOWN"
+    ] * 3
+    skipped = ContainerProof(FINE.answers, {"reload": "not tried: 3 containers run"})
+    assert (
+        step_in(prove(DONE, GOOD, Settings(), skipped), "container_keeps_gpu").detail == "not tried: 3 containers run"
+    )
+    assert verdict(DONE, prove(DONE, GOOD, Settings(), skipped)) == "ready"
+
+
+def step_in(steps: tuple[Step, ...], name: str) -> Step:
+    return next(s for s in steps if s.name == name)
+
+
+def test_memory_that_others_use_is_no_fault_of_the_host() -> None:
+    busy = changed(DONE, driver__holders=holders("python3 -m vllm"))
+    full = replace(GOOD, cuda="2 cuCtxCreate_v2")
+    tried = ContainerProof(dict.fromkeys(("run", "compose", "reload"), ContainerAnswer(0, "2 cuMemAlloc_v2")))
+    steps = prove(busy, full, Settings(), tried)
+    assert {s.name for s in steps if s.result == "SKIP"} == {"cuda_call", *CONTAINERS}
+    assert verdict(busy, steps) == "ready"
+
+
+def test_only_the_restart_of_dockerd_is_missing() -> None:
+    late = changed(DONE, docker__cdi=False, docker__running=3)
+    assert verdict(late, prove(late, GOOD, Settings(docker_cdi=True), FINE)) == "restart-pending"
+    lost = changed(late, docker__runtimes=("runc",))
+    assert verdict(lost, prove(lost, GOOD, Settings(docker_cdi=True), FINE)) == "not-ready"
+    assert verdict(CDI, prove(CDI, GOOD, Settings(docker_cdi=True), FINE)) == "ready"
 
 
 def test_a_kernel_without_an_image_has_no_boot_image_to_judge() -> None:
@@ -164,14 +228,14 @@ def test_the_drivers_words_name_the_cause_and_not_only_the_end() -> None:
 @pytest.mark.parametrize(
     ("settings", "skipped"),
     [
-        (Settings(), {"container_gpu"}),
-        (Settings(profile="raw"), {"docker_engine", "compose", "container_runtime", "container_gpu"}),
-        (Settings(profile="containers"), {"cuda_toolkit", "container_gpu"}),
-        (Settings(cuda=None, container_runtime=None), {"cuda_toolkit", "container_runtime", "container_gpu"}),
+        (Settings(), set()),
+        (Settings(profile="raw"), {"docker_engine", "compose", "container_runtime", *CONTAINERS}),
+        (Settings(profile="containers"), {"cuda_toolkit"}),
+        (Settings(cuda=None, container_runtime=None), {"cuda_toolkit", "container_runtime", *CONTAINERS}),
     ],
 )
 def test_what_the_profile_leaves_out_is_skipped_with_a_reason(settings: Settings, skipped: set[str]) -> None:
-    steps = prove(DONE, GOOD, settings)
+    steps = prove(DONE, GOOD, settings, FINE)
     assert {s.name for s in steps if s.result == "SKIP"} == skipped
     assert all(s.detail for s in steps)
     assert verdict(DONE, steps) == "ready"
@@ -203,16 +267,15 @@ def test_a_missing_reboot_is_told_apart(machine: Machine, expected: str) -> None
 @pytest.mark.parametrize("result", ["FAIL", "UNKNOWN"])
 @pytest.mark.parametrize("position", range(len(NAMES)))
 def test_one_bad_step_is_enough(result: str, position: int) -> None:
-    steps = list(prove(DONE, GOOD, Settings()))
+    steps = list(prove(DONE, GOOD, Settings(), FINE))
     steps[position] = replace(steps[position], result=result)  # type: ignore[arg-type]
     assert verdict(DONE, tuple(steps)) == "not-ready"
 
 
 def test_nothing_known_proves_nothing() -> None:
     steps = prove(Machine(), Proof(), Settings())
-    assert {s.result for s in steps if s.name != "container_gpu"} <= {"FAIL", "UNKNOWN"}
+    assert {s.result for s in steps if s.name not in CONTAINERS} <= {"FAIL", "UNKNOWN"}
 
 
 def test_steps_carry_their_functions_names() -> None:
-    functions: list[Callable[..., Step]] = list(CHAIN)
-    assert [s.name for s in prove(Machine(), Proof(), Settings())] == [f.__name__ for f in functions]
+    assert [s.name for s in prove(Machine(), Proof(), Settings(docker_cdi=True))] == [f.__name__ for f in CHAIN]

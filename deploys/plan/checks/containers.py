@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.floors import KNOWN_BAD, BadRange, find_floor
+from deploys.knowledge.gpu_access import CDI_OPT_IN
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import DAEMON_JSON
 from deploys.knowledge.records import Distro
@@ -38,13 +39,66 @@ def no_podman_or_snap_docker(machine: Machine, settings: Settings) -> Finding | 
     )
 
 
+def no_rootless_docker(machine: Machine, settings: Settings) -> Finding | None:
+    """An engine that a user runs has containers, images and settings of its own: nothing that is done here reaches it."""
+    if not machine.docker.rootless or not _docker_wanted(settings):
+        return None
+    uids = ", ".join(map(str, machine.docker.rootless))
+    return warn(
+        "no_rootless_docker",
+        f"a rootless Docker of user {uids}",
+        "GPU containers in the system's engine, which is the one that is set up here",
+        "as that user: dockerd-rootless-setuptool.sh uninstall (or leave it, and keep GPU containers out of it)",
+    )
+
+
+def docker_hosts_set_once(machine: Machine, settings: Settings) -> Finding | None:
+    """Docker refuses to start with a socket in its unit (-H fd://, as packages have it) and `hosts` in daemon.json."""
+    file = machine.docker.daemon_json
+    if not _docker_wanted(settings) or file is None or machine.docker.engine:
+        return None
+    try:
+        hosts = daemon_json.read(file.content).get("hosts")
+    except daemon_json.DaemonJsonError:
+        return None
+    if hosts is None or machine.docker.unit_hosts is False:
+        return None
+    unit = "the unit docker.service" if machine.docker.unit_hosts else "the unit that Docker's packages bring"
+    return stop(
+        "docker_hosts_set_once",
+        f'{DAEMON_JSON} sets "hosts", and so does {unit} (-H)',
+        "one of both: dockerd does not start with a directive that is given twice",
+        f'remove "hosts" from {DAEMON_JSON}, or keep it and: systemctl edit docker.service, with "[Service]", "ExecStart=" and "ExecStart=/usr/bin/dockerd"',
+    )
+
+
+def docker_reads_cdi(machine: Machine, settings: Settings) -> Finding | None:
+    """CDI was asked for, and the engine is too old to know it."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if not settings.docker_cdi or not _docker_wanted(settings) or distro is None:
+        return None
+    version = machine.docker.engine or machine.docker.client or _coming(machine, settings, distro)
+    if not version or below(version, CDI_OPT_IN[0]) is not True:
+        return None
+    return stop(
+        "docker_reads_cdi",
+        f"Docker {version}, and gpu_docker_cdi = True",
+        f"Docker {CDI_OPT_IN[0]} or newer, the first that reads CDI specifications",
+        'leave gpu_docker_cdi out (the runtime nvidia serves), or gpu_docker_source = "docker"',
+    )
+
+
+def _coming(machine: Machine, settings: Settings, distro: Distro) -> str:
+    """Version of the distribution's own Docker where that is what will be installed."""
+    return "" if docker_origin(machine, settings, distro) == "docker" or not distro.docker else distro.docker.version
+
+
 def docker_at_least_19_03(machine: Machine, settings: Settings) -> Finding | None:
     """`docker run --gpus` came with 19.03."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if not _docker_wanted(settings) or distro is None:
         return None
-    coming = "" if docker_origin(machine, settings, distro) == "docker" or not distro.docker else distro.docker.version
-    version = machine.docker.engine or machine.docker.client or coming
+    version = machine.docker.engine or machine.docker.client or _coming(machine, settings, distro)
     floor = find_floor("docker")
     if below(version, floor.refuse if floor else None) is not True:
         return None

@@ -10,6 +10,7 @@ from tests.plan.hosts import (
 )
 from tests.plan.rows.case import BARE, DONE, EMPTY, ok, stop, warn
 
+HOSTS = '{"hosts": ["unix:///var/run/docker.sock"]}'
 CONTAINERS = [
     ok("no_podman_or_snap_docker", "none", BARE),
     ok("no_podman_or_snap_docker", "Docker", DONE),
@@ -28,6 +29,37 @@ CONTAINERS = [
     ),
     stop("no_podman_or_snap_docker", "snap", debian_12_bare(docker__impostor="snap"), "is snap", "snap remove docker"),
     stop("no_podman_or_snap_docker", "another", debian_12_bare(docker__impostor="nerdctl"), "nerdctl"),
+    ok("no_rootless_docker", "none", DONE),
+    ok("no_rootless_docker", "not wanted", changed(BARE, docker__rootless=(1000,)), profile="raw"),
+    warn(
+        "no_rootless_docker",
+        "one",
+        changed(BARE, docker__rootless=(1000,)),
+        "user 1000",
+        "dockerd-rootless-setuptool.sh",
+    ),
+    ok("docker_hosts_set_once", "no hosts", BARE),
+    ok("docker_hosts_set_once", "not an object", debian_12_bare(**daemon_json("[]"))),
+    ok("docker_hosts_set_once", "its unit has none", debian_12_bare(docker__unit_hosts=False, **daemon_json(HOSTS))),
+    ok("docker_hosts_set_once", "it runs that way", changed(DONE, **daemon_json(HOSTS))),
+    ok("docker_hosts_set_once", "not wanted", debian_12_bare(**daemon_json(HOSTS)), profile="raw"),
+    stop(
+        "docker_hosts_set_once",
+        "before the install",
+        debian_12_bare(**daemon_json(HOSTS)),
+        "packages bring",
+        "systemctl edit",
+    ),
+    stop(
+        "docker_hosts_set_once",
+        "both",
+        debian_12_bare(docker__unit_hosts=True, **daemon_json(HOSTS)),
+        "so does the unit docker.service",
+    ),
+    ok("docker_reads_cdi", "not asked for", BARE),
+    ok("docker_reads_cdi", "26.1", DONE, docker_cdi=True),
+    stop("docker_reads_cdi", "20.10 to come", BARE, "Docker 20.10.24", "25.0 or newer", docker_cdi=True),
+    stop("docker_reads_cdi", "24 there", changed(DONE, docker__engine="24.0.9"), "Docker 24.0.9", docker_cdi=True),
     ok("docker_at_least_19_03", "none yet", BARE),
     ok("docker_at_least_19_03", "26.1", DONE),
     ok("docker_at_least_19_03", "exactly", debian_12_bare(docker__engine="19.03.0")),
@@ -119,8 +151,8 @@ CONTAINERS = [
             ("a key twice, deep inside", '{"log-opts": {"a": "1", "a": "2"}}', "'a'"),
             ("two documents", '{"debug": true}\n{"debug": false}', "not valid JSON"),
             ("cut off", '{"debug": tr', "not valid JSON"),
-            ("runtimes as a list", '{"runtimes": ["nvidia"]}', '"runtimes" is not an object'),
-            ("runtimes as null", '{"runtimes": null}', '"runtimes" is not an object'),
+            ("runtimes as a list", '{"runtimes": ["nvidia"]}', '"runtimes" is a list, not an object'),
+            ("runtimes as null", '{"runtimes": null}', '"runtimes" is null, not an object'),
             ("not a number", '{"a": NaN}', "NaN"),
             ("a number without end", '{"a": 1e999}', "1e999"),
             ("nested without end", '{"a":' * 100_000, "nested too deeply"),
