@@ -43,7 +43,7 @@ def judged(name: str, good: bool | None, detail: str) -> Step:
 
 
 def cuda_words(answer: str) -> str:
-    """ "802 cuInit" with the name that CUDA has for the number."""
+    """An answer such as "802 cuInit", with the name that CUDA has for the number."""
     code, _, rest = answer.partition(" ")
     name = CUDA_RESULTS.get(code)
     return f"{rest or 'CUDA'}: {name} ({code})" if name else answer
