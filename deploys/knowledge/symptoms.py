@@ -52,6 +52,13 @@ SYMPTOMS: tuple[Symptom, ...] = (
         _issues("NVIDIA/nvidia-docker 1352, 1637, 1642; docker/cli 2425"),
     ),
     Symptom(
+        "cdi_off",
+        r'could not select device driver "cdi"',
+        "dockerd does not read CDI specifications: engines before 28.2 do so only when daemon.json says so, and only from their start on",
+        "gpu_docker_cdi = True and run deploys/gpu_host.py again, or use the arguments that ./provision access prints",
+        _issues("moby/moby 45192, 50054"),
+    ),
+    Symptom(
         "runtime_unknown",
         r"unknown or invalid runtime name: nvidia",
         "daemon.json was written anew by something else, or dockerd has not read it since",

@@ -37,13 +37,14 @@ def _services(settings: Settings) -> ServiceProof:
     return found if isinstance(found, ServiceProof) else ServiceProof()
 
 
-def _container(now: Machine, settings: Settings) -> ContainerProof | None:
-    """CUDA in a container; None where a loaded driver or an engine is missing, without which there is nothing to learn."""
-    if "runtime" not in wants(settings) or not now.docker.engine or not now.driver.loaded:
+def _container(now: Machine, host_answer: Proof, settings: Settings) -> ContainerProof | None:
+    """CUDA in a container; None where a container could only repeat what the host has said already."""
+    if "runtime" not in wants(settings) or not now.docker.engine or not now.driver.loaded or host_answer.cuda != "0":
         return None
     access = choose_access(engine_of(now))
-    if access.problem:
-        return ContainerProof(skipped=dict.fromkeys(("run", "compose", "reload"), access.problem))
+    if access.problem or access.feature:
+        why = access.problem or "dockerd does not read CDI specifications yet"
+        return ContainerProof(skipped=dict.fromkeys(("run", "compose", "reload"), why))
     count = len(now.gpus)
     found = this_host().get_fact(
         ContainerGpuProof,
@@ -74,8 +75,9 @@ def proven(settings: Settings) -> Commands:
         return
     host = this_host()
     now = machine()
-    answer = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
-    steps = prove(now, answer if isinstance(answer, Proof) else Proof(), settings, _container(now, settings))
+    found = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
+    answer = found if isinstance(found, Proof) else Proof()
+    steps = prove(now, answer, settings, _container(now, answer, settings))
     if settings.services:
         steps = (*steps, *prove_services(settings.services, _services(settings)))
     result = verdict(now, steps)

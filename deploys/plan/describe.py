@@ -39,7 +39,7 @@ def describe_problems(name: str, problems: Sequence[Problem]) -> str:
 def describe_steps(name: str, steps: Sequence[Step], verdict: str) -> str:
     """The chain of proof of a host, a line per step."""
     head = f"{name}: {verdict}"
-    return "\n".join([head, *(f"    {s.result:<8}{s.name:<18}{s.detail}" for s in steps)])
+    return "\n".join([head, *(f"    {s.result:<8}{s.name:<20}{s.detail}" for s in steps)])
 
 
 def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding] = ()) -> str:

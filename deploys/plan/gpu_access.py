@@ -33,7 +33,7 @@ class Engine:
     """What decides on a host: cgroup version and driver ("systemd" | "cgroupfs", None unknown), versions of Docker and the toolkit.
 
     `gpus` is how many GPUs the host has (0 unknown), `runtime` whether Docker knows the runtime nvidia, `cdi_enabled` whether
-    daemon.json switches CDI on.
+    the engine reads CDI specifications (or, where it does not run, will do so because daemon.json says so).
     """
 
     docker: str
@@ -70,7 +70,9 @@ def engine_of(machine: Machine) -> Engine:
         cgroup_driver=docker.cgroup_driver,
         gpus=len(machine.gpus),
         runtime="nvidia" in docker.runtimes,
-        cdi_enabled=_switched_on(docker.daemon_json.content if docker.daemon_json else None),
+        cdi_enabled=docker.cdi
+        if docker.cdi is not None
+        else _switched_on(docker.daemon_json.content if docker.daemon_json else None),
     )
 
 

@@ -85,7 +85,7 @@ def _inside(seen: Seen, name: str, which: str, how: str) -> Step:
     if "runtime" not in seen.parts:
         return Step(name, "SKIP", "not part of this profile")
     if seen.container is None:
-        return Step(name, "SKIP", "no container was tried: the driver is not loaded or Docker does not answer")
+        return Step(name, "SKIP", "no container was tried: the links before this one must hold first")
     reason = seen.container.skipped.get(which)
     if reason:
         return Step(name, "SKIP", reason)

@@ -22,6 +22,10 @@ TRACES = {
         "containers",
         '/model could not select device driver "" with capabilities: [[gpu]]',
     ),
+    "cdi_off": (
+        "services",
+        'docker: Error response from daemon: could not select device driver "cdi" with capabilities: [].',
+    ),
     "runtime_unknown": (
         "services",
         "Handler for POST /v1.47/containers/create returned error: unknown or invalid runtime name: nvidia",

@@ -1,0 +1,74 @@
+"""A file of the host, written while the writer is killed at every step: the old one or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deploys.knowledge.paths import DAEMON_JSON, STATE_DIR
+from deploys.operations import docker
+from deploys.operations.files import write
+from deploys.plan.files import KEEP, FileChange
+
+OLD, NEW = '{"old": true}\n', '{"new": true}\n'
+PROGRAMS = ("cat", "chmod", "chown", "cp", "dockerd", "grep", "mkdir", "mv", "readlink", "rm", "sync")
+# Kills the shell that runs the script: before the COUNTth program (MOMENT before), or after it has done its work.
+WRAPPER = """#!/bin/sh
+read -r n <"$COUNTER"; n=$((n + 1)); echo $n >"$COUNTER"
+[ "$n:$MOMENT" = "$COUNT:before" ] && kill -9 "$PPID" && exit 0
+{real} "$@"; code=$?
+[ "$n:$MOMENT" = "$COUNT:after" ] && kill -9 "$PPID"
+exit $code
+"""
+# The test is not root; and a dockerd that judges files is not on every machine.
+REAL = {"chown": "true", "dockerd": 'sh -c \'[ "$1" != --help ] || echo " --validate"\' dockerd'}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name in PROGRAMS:
+        program = folder / name
+        program.write_text(WRAPPER.replace("{real}", REAL.get(name, f"/usr/bin/{name}")))
+        program.chmod(0o755)
+    return folder
+
+
+def run(tmp_path: Path, path: Path, count: int, moment: str) -> subprocess.CompletedProcess[bytes]:
+    """The script over an old file, cut off at a step; with 0 it runs to its end."""
+    change = FileChange(DAEMON_JSON, NEW, "a test", KEEP)
+    command = write(change, f"{docker._JUDGE} && {docker._SAVE}")
+    text = (
+        command.get_raw_value().replace(STATE_DIR, f"{tmp_path}/state").replace(DAEMON_JSON, f"{tmp_path}/daemon.json")
+    )
+    (tmp_path / "daemon.json").write_text(OLD)
+    (tmp_path / "count").write_text("0")
+    environment = {
+        "PATH": f"{path}:{os.environ['PATH']}",
+        "COUNTER": f"{tmp_path}/count",
+        "COUNT": str(count),
+        "MOMENT": moment,
+    }
+    stdin = str(command.connector_arguments["_stdin"]).encode()
+    return subprocess.run(["sh", "-c", text], input=stdin, env=environment, capture_output=True, check=False)
+
+
+def test_killed_at_any_step_the_file_is_the_old_or_the_new_one(tmp_path: Path, path: Path) -> None:
+    assert run(tmp_path, path, 0, "").returncode == 0
+    steps = int((tmp_path / "count").read_text())
+    assert steps > 8
+    assert (tmp_path / "daemon.json").read_text() == NEW
+    seen = []
+    for count in range(1, steps + 1):
+        for moment in ("before", "after"):
+            run(tmp_path, path, count, moment)
+            seen.append((tmp_path / "daemon.json").read_text())
+            assert run(tmp_path, path, 0, "").returncode == 0, "and the next run gets through"
+            assert (tmp_path / "daemon.json").read_text() == NEW
+            assert (tmp_path / "state/daemon.json").read_text() == OLD
+    assert set(seen) == {OLD, NEW}
+    assert seen.count(NEW) < len(seen) / 2
