@@ -14,7 +14,7 @@ if _ROOT not in sys.path:
 from deploys.plan.gpu_access import choose_access, engine_of  # noqa: E402
 from deploys.steps.serve import serve  # noqa: E402
 from deploys.support.outcome import current  # noqa: E402
-from deploys.support.run import begin, entry, refuse, say  # noqa: E402
+from deploys.support.run import begin, entry, gpu_access, nothing_to_do  # noqa: E402
 
 
 def main() -> None:
@@ -22,14 +22,13 @@ def main() -> None:
     brief = begin(decide=False)
     if brief is None:
         return
-    engine = engine_of(brief.machine)
-    access = choose_access(engine)
-    needs = [s.name for s in brief.settings.services.values() if s.kind == "container" and s.gpus]
-    if needs and access.problem:
-        say(
-            f"STOP  gpu access for {', '.join(needs)}\n    found   {access.problem}\n    needed  {access.needed}\n    fix     {access.fix}"
-        )
-        refuse("refused", f"gpu access: {access.problem}")
+    services = brief.settings.services
+    if not services:
+        nothing_to_do("gpu_services is empty")
+        return
+    needs = [s.name for s in services.values() if s.kind == "container" and s.gpus]
+    access = gpu_access(brief, ", ".join(needs)) if needs else choose_access(engine_of(brief.machine))
+    if access is None:
         return
     current().state = "passed"
     serve(settings=brief.settings, access=access, count=len(brief.machine.gpus))

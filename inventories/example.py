@@ -41,6 +41,9 @@ _settings: dict[str, Any] = {
     # Model services for deploys/inference_service.py, by name: {"llm": {"image": "registry.example/server:1.2", "ports": {8000: 8000}}}.
     # README.md lists all their settings.
     "gpu_services": {},
+    # Prometheus, Grafana and an exporter of the GPUs, for deploys/monitoring.py: {} for everything as it comes; None: no monitoring.
+    # README.md lists what can be set, and how a Compose directory of your own is checked and deployed instead.
+    "gpu_monitoring": None,
     # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
     # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.
     "gpu_proxy": None,

@@ -41,18 +41,17 @@ def _there(services: Sequence[Service]) -> Services:
     return found
 
 
-def _fetch(service: Service) -> StringCommand:
+def fetch(image: str, archive: str = "", pull: str = "missing") -> StringCommand:
     """Load or pull the image; says which of both did not work."""
-    name = shlex.quote(service.image)
-    if service.archive:
-        archive = shlex.quote(service.archive)
-        said = shlex.quote(f"the image {service.image} is not in {service.archive}")
-        script = f"docker load --quiet --input {archive} && {{ docker image inspect {name} >/dev/null 2>&1 || {{ echo {said} >&2; exit 1; }}; }}"
-    elif service.pull == "never":
-        said = shlex.quote(f'the image {service.image} is not on the host, and pull is "never"')
+    name = shlex.quote(image)
+    if archive:
+        said = shlex.quote(f"the image {image} is not in {archive}")
+        script = f"docker load --quiet --input {shlex.quote(archive)} && {{ docker image inspect {name} >/dev/null 2>&1 || {{ echo {said} >&2; exit 1; }}; }}"
+    elif pull == "never":
+        said = shlex.quote(f'the image {image} is not on the host, and pull is "never"')
         script = f"echo {said} >&2; exit 1"
     else:
-        said = shlex.quote(f"could not pull {service.image}")
+        said = shlex.quote(f"could not pull {image}")
         script = f"timeout {PULL_LIMIT} docker pull --quiet {name} || {{ echo {said} >&2; exit 1; }}"
     return StringCommand(script)
 
@@ -105,7 +104,7 @@ def containers_run(services: Sequence[Service], access: Access, count: int) -> C
     now, changed = _there(wanted), False
     for service in wanted:
         if service.pull == "always" or service.image not in now.images:
-            yield _fetch(service)
+            yield fetch(service.image, service.archive, service.pull)
             now = _there(wanted)
         there = (now.containers or {}).get(service.name)
         if not is_wanted(config_of(service, access, count), there, now.images.get(service.image, "")):

@@ -10,10 +10,11 @@ from pyinfra.api.operation import operation
 from deploys.plan.capabilities import wants
 from deploys.plan.describe import describe_steps
 from deploys.plan.gpu_access import ALL, choose_access, compose_fragment, docker_arguments, engine_of
-from deploys.plan.machine import ContainerProof, Machine, Proof, ServiceProof
+from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof, ServiceProof
+from deploys.plan.monitoring import Monitoring, targets
 from deploys.plan.proof import prove, verdict
 from deploys.plan.reboot import name_processes, reboot_reasons, working
-from deploys.plan.service_proof import prove_services
+from deploys.plan.service_proof import prove_monitoring, prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host
@@ -22,6 +23,7 @@ from deploys.support.run import say
 from deploys.support.world import PROBE_LIMIT, machine
 from facts.container_proof import SUBJECT as CONTAINER_SUBJECT
 from facts.container_proof import ContainerGpuProof
+from facts.monitoring import MonitoringAnswers
 from facts.proof import GpuProof
 from facts.service_proof import ServicesProof
 
@@ -35,6 +37,13 @@ def _services(settings: Settings) -> ServiceProof:
     kinds = {kind: tuple(n for n, s in settings.services.items() if s.kind == kind) for kind in ("container", "raw")}
     found = this_host().get_fact(ServicesProof, containers=kinds["container"], units=kinds["raw"], _timeout=PROBE_LIMIT)
     return found if isinstance(found, ServiceProof) else ServiceProof()
+
+
+def _monitoring(wanted: Monitoring) -> MonitoringProof:
+    found = this_host().get_fact(
+        MonitoringAnswers, prometheus=wanted.prometheus_port, grafana=wanted.grafana_port, _timeout=PROBE_LIMIT
+    )
+    return found if isinstance(found, MonitoringProof) else MonitoringProof()
 
 
 def _container(now: Machine, host_answer: Proof, settings: Settings) -> ContainerProof | None:
@@ -80,6 +89,11 @@ def proven(settings: Settings) -> Commands:
     steps = prove(now, answer, settings, _container(now, answer, settings))
     if settings.services:
         steps = (*steps, *prove_services(settings.services, _services(settings)))
+    if settings.monitoring and not settings.monitoring.directory:
+        steps = (
+            *steps,
+            prove_monitoring(_monitoring(settings.monitoring), targets(settings.monitoring, settings.services)),
+        )
     result = verdict(now, steps)
     outcome = current()
     outcome.steps, outcome.state = list(steps), result

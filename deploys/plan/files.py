@@ -47,6 +47,15 @@ class FileChange:
     fetch: Fetch | None = None
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A folder that travels: `text` is a tar in base64, `digest` that of its names, modes and contents."""
+
+    name: str
+    text: str
+    digest: str
+
+
 def digest(content: str) -> str:
     """sha256 of a file's text, as the probe reports it."""
     return hashlib.sha256(content.encode()).hexdigest()

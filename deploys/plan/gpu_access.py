@@ -7,8 +7,9 @@ A container that got its GPU behind runc's back loses it when systemd rewrites t
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from deploys.knowledge.gpu_access import (
     CDI_DEFAULT,
@@ -180,32 +181,41 @@ def _nodes(access: Access, gpus: str, count: int) -> tuple[str, ...]:
     return (*(f"/dev/nvidia{number}" for number in numbers), *CONTROL_NODES)
 
 
-def compose_fragment(access: Access, gpus: str = "0", count: int = 1) -> str:
-    """The same as keys of a Compose service, indented as below `services: NAME:`."""
+def compose_keys(access: Access, gpus: str = "0", count: int = 1) -> dict[str, Any]:
+    """The same as keys of a Compose service."""
     if access.way == "runtime":
-        lines = [
-            "runtime: nvidia",
-            "environment:",
-            *(f'  {key}: "{value}"' for key, value in _environment(gpus).items()),
-        ]
-    elif access.way:
-        cdi = access.way == "cdi"
-        names = [f"nvidia.com/gpu={gpu}" if cdi else gpu for gpu in gpus.split(",")]
-        which = "count: all" if gpus == ALL and not cdi else f"device_ids: [{', '.join(map(_quoted, names))}]"
-        lines = [
-            "deploy:",
-            "  resources:",
-            "    reservations:",
-            "      devices:",
-            f"        - driver: {'cdi' if cdi else 'nvidia'}",
-        ]
-        lines += [f"          {which}", "          capabilities: [gpu]"]
-        nodes = _nodes(access, gpus, count)
-        lines += ["devices:", *(f"  - {node}:{node}" for node in nodes)] if nodes else []
-    else:
-        return ""
-    return "\n".join(f"    {line}" for line in lines) + "\n"
+        return {"runtime": "nvidia", "environment": _environment(gpus)}
+    if not access.way:
+        return {}
+    cdi = access.way == "cdi"
+    names = [f"nvidia.com/gpu={gpu}" if cdi else gpu for gpu in gpus.split(",")]
+    which: dict[str, Any] = {"count": ALL} if gpus == ALL and not cdi else {"device_ids": names}
+    reservation = {"driver": "cdi" if cdi else "nvidia", **which, "capabilities": ["gpu"]}
+    keys: dict[str, Any] = {"deploy": {"resources": {"reservations": {"devices": [reservation]}}}}
+    nodes = _nodes(access, gpus, count)
+    return {**keys, "devices": [f"{node}:{node}" for node in nodes]} if nodes else keys
 
 
-def _quoted(text: str) -> str:
-    return f'"{text}"'
+def compose_fragment(access: Access, gpus: str = "0", count: int = 1) -> str:
+    """The same as YAML, indented as below `services: NAME:`."""
+    return "".join(f"    {line}\n" for line in _yaml(compose_keys(access, gpus, count)))
+
+
+def _yaml(value: Mapping[str, Any]) -> list[str]:
+    """YAML for the few shapes that `compose_keys` has; texts are quoted as JSON does it."""
+    lines = []
+    for key, inner in value.items():
+        if isinstance(inner, Mapping):
+            lines += [f"{key}:", *(f"  {line}" for line in _yaml(inner))]
+        elif isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
+            first, *more = (line for item in inner for line in _yaml(item))
+            lines += [f"{key}:", f"  - {first}", *(f"    {line}" for line in more)]
+        elif isinstance(inner, list) and any(item.startswith("/") for item in inner):
+            lines += [f"{key}:", *(f"  - {item}" for item in inner)]
+        elif isinstance(inner, list):
+            lines.append(f"{key}: [{', '.join(map(json.dumps, inner))}]")
+        else:
+            lines.append(
+                f"{key}: {inner if inner.isalpha() and key != 'NVIDIA_VISIBLE_DEVICES' else json.dumps(inner)}"
+            )
+    return lines

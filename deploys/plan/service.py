@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from deploys.knowledge.gpu_access import CONTROL_NODES
@@ -36,6 +36,7 @@ class Service:
 
     `ports` maps a port of the container to "ADDRESS:PORT" of the host; `volumes` a path of the host to the container's
     ("/models:ro"). `gpus`: "0,1", "all" or "" (none). `archive`: a tar on the host that holds the image.
+    `metrics`: "PORT/PATH" inside, for Prometheus.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Service:
     user: str = ""
     working_directory: str = ""
     shm_size: str = ""
+    metrics: str = ""
 
     @property
     def full_environment(self) -> dict[str, str]:
@@ -71,7 +73,8 @@ def environment_file(service: Service) -> FileChange:
 
 def config_of(service: Service, access: Access, count: int) -> str:
     """A digest of everything that makes two containers differ, the image's content apart."""
-    text = json.dumps([asdict(service), container_words(service, access, count)], sort_keys=True)
+    # Who reads its metrics is no business of the container.
+    text = json.dumps([asdict(replace(service, metrics="")), container_words(service, access, count)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deploys.plan.machine import GpuProcess, ServiceAnswer, ServiceProof
+from deploys.plan.machine import GpuProcess, MonitoringProof, ServiceAnswer, ServiceProof
 from deploys.plan.proof_step import Step
 from deploys.plan.service import Service
 
@@ -18,6 +18,23 @@ def prove_services(services: Mapping[str, Service], proof: ServiceProof) -> tupl
     return tuple(
         _prove(service, proof.answers.get(name), proof.processes) for name, service in sorted(services.items())
     )
+
+
+def prove_monitoring(proof: MonitoringProof, jobs: Mapping[str, str]) -> Step:
+    """Grafana is well, and Prometheus reads every target that it should (`jobs` by name)."""
+    if proof.targets is None:
+        return Step("monitoring", "FAIL", "Prometheus does not answer: run deploys/monitoring.py")
+    if not proof.grafana:
+        return Step("monitoring", "FAIL", "Grafana does not answer: run deploys/monitoring.py")
+    lacking = [f"{job} ({target})" for job, target in sorted(jobs.items()) if job not in proof.targets]
+    if lacking:
+        return Step("monitoring", "FAIL", f"not scraped: {', '.join(lacking)}; run deploys/monitoring.py")
+    bad = {job: said for job, said in proof.targets.items() if job in jobs and said != "up"}
+    if bad:
+        first = "; ".join(f"{job}: {said}" for job, said in sorted(bad.items()))
+        # Prometheus has not asked yet: a moment after its start.
+        return Step("monitoring", "UNKNOWN" if set(bad.values()) == {"unknown"} else "FAIL", first[:300])
+    return Step("monitoring", "PASS", f"Grafana answers, {len(jobs)} targets are up")
 
 
 def _prove(service: Service, answer: ServiceAnswer | None, processes: tuple[GpuProcess, ...] | None) -> Step:

@@ -59,3 +59,11 @@ class ContainerProof(Record):
 
     answers: Mapping[str, ContainerAnswer] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MonitoringProof(Record):
+    """`grafana`: it says that it is well. `targets`: job -> "up", or what Prometheus says is wrong; None: no answer."""
+
+    grafana: bool = False
+    targets: Mapping[str, str] | None = None

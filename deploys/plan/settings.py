@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from deploys.plan import settings_values as values
+from deploys.plan.monitoring import Monitoring
 from deploys.plan.service import Service
 from deploys.plan.settings_aur import AurPin, aur
 from deploys.plan.settings_mirrors import Mirror, mirrors
+from deploys.plan.settings_monitoring import monitoring
 from deploys.plan.settings_proxy import Proxy, proxy
 from deploys.plan.settings_services import services
 from deploys.plan.settings_values import Context, Problem, SettingsError, Validator, show, suggest
@@ -52,6 +54,7 @@ class Settings:
     proxy: Proxy | None = None
     aur: Mapping[str, AurPin] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
+    monitoring: Monitoring | None = None
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
@@ -79,6 +82,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "proxy": proxy,
     "aur": aur,
     "services": services,
+    "monitoring": monitoring,
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),

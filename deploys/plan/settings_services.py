@@ -66,6 +66,16 @@ def _field(where: str, field: object, value: object) -> object:
 def _incomplete(place: str, service: Service) -> list[Problem]:
     if service.kind == "container" and not service.image:
         return [Problem(place, "no image", "the image of the container, by digest or tag", _EXAMPLE)]
+    if service.kind == "container" and service.metrics and int(service.metrics.split("/")[0]) not in service.ports:
+        port = service.metrics.split("/")[0]
+        return [
+            Problem(
+                place,
+                f"metrics on port {port}, which is not published",
+                "a port of `ports`",
+                f'"ports": {{{port}: {port}}}',
+            )
+        ]
     if service.kind == "raw" and not (service.command and service.command[0].startswith("/")):
         fix = '"command": ["/opt/venv/bin/python", "-m", "server"]'
         return [Problem(place, show(list(service.command)), "a command whose program is an absolute path", fix)]
@@ -179,6 +189,14 @@ def _health(where: str, value: object) -> Health:
     )
 
 
+def _metrics(where: str, value: object) -> str:
+    """A port, whose path is then /metrics, or "PORT/PATH"."""
+    text = f"{value}/metrics" if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and re.fullmatch(r"\d{1,5}/[A-Za-z0-9._/-]*", text) and _is_port(text.split("/")[0]):
+        return text
+    raise _wrong(where, value, "the port where the service tells its metrics, or PORT/PATH", "8000")
+
+
 _VALIDATORS: Mapping[str, Callable[[str, object], object]] = {
     "kind": _choice("container", "raw"),
     "image": _matching(_IMAGE, "an image by digest or tag", '"registry.example/server:1.2"'),
@@ -193,5 +211,6 @@ _VALIDATORS: Mapping[str, Callable[[str, object], object]] = {
     "health": _health,
     "user": _matching(re.compile(r"[a-z0-9_][a-z0-9_-]*(:[a-z0-9_-]+)?"), "a user, or USER:GROUP", '"1000:1000"'),
     "working_directory": _matching(_PATH, "an absolute path", '"/srv"'),
+    "metrics": _metrics,
     "shm_size": _matching(_SIZE, "a size such as 1g", '"1g"'),
 }

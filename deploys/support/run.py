@@ -13,6 +13,7 @@ from pyinfra.api.exceptions import PyinfraError
 from deploys.knowledge.distros import find_distro
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE, judge
 from deploys.plan.describe import describe, describe_finding, describe_problems
+from deploys.plan.gpu_access import Access, choose_access, engine_of
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
@@ -65,6 +66,29 @@ def refuse(state: str, detail: str) -> None:
     outcome = current()
     outcome.state, outcome.detail = state, detail
     refuse_host()
+
+
+def nothing_to_do(why: str) -> None:
+    """The host passes, and its row says why nothing was done."""
+    outcome = current()
+    outcome.state, outcome.detail = "passed", f"{why}: nothing to do"
+
+
+def gpu_access(brief: Brief, what: str) -> Access | None:
+    """How containers of the host get their GPU for good; None after refusing a host that has no such way."""
+    access = choose_access(engine_of(brief.machine))
+    problem, needed, fix = access.problem, access.needed, access.fix
+    if access.feature:
+        problem, needed, fix = (
+            "dockerd reads no CDI specifications",
+            "an engine that does",
+            "gpu_docker_cdi = True, then deploys/gpu_host.py",
+        )
+    if not problem:
+        return access
+    say(f"STOP  gpu access for {what}\n    found   {problem}\n    needed  {needed}\n    fix     {fix}")
+    refuse("refused", f"gpu access: {problem}")
+    return None
 
 
 def read_settings() -> Settings | None:
