@@ -21,9 +21,9 @@ _SCRIPT = r"""
 [ -d "$folder" ] || { echo absent; exit 0; }
 cd "$folder" || exit 0
 [ -r .gpu-host ] && head -c 200 .gpu-host | tag digest
-run() { timeout 60 docker -H unix:///var/run/docker.sock compose -p "$name" "$@"; }
+run() { timeout 60 docker -H unix:///var/run/docker.sock compose -p "$project" "$@"; }
 run ps -a --format '{{.State}}' 2>/dev/null | tag state
-if text=$(run config --format json 2>&1); then printf '%s' "$text" | tr '\n' ' ' | tag config; else printf '%s\n' "$text" | tail -n 5 | tag error; fi
+if text=$(run config --format json 2>&1); then printf '%s' "$text" | tr '\n' ' ' | tag config; echo; else printf '%s\n' "$text" | tail -n 5 | tag error; fi
 exit 0
 """
 
@@ -62,6 +62,6 @@ class ComposeState(SubjectFact[ComposeNetwork]):
     subject = SUBJECT
 
     @override
-    def command(self, folder: str = "", name: str = "") -> str:
-        asked = f"folder={shlex.quote(folder)} name={shlex.quote(name)}\n"
+    def command(self, folder: str = "", project: str = "") -> str:
+        asked = f"folder={shlex.quote(folder)} project={shlex.quote(project)}\n"
         return build_command([replace(self.subject, script=asked + self.subject.script)])

@@ -22,8 +22,8 @@ _SCRIPT = (
     ASK
     + r"""
 echo asked
-ask "http://127.0.0.1:$grafana/api/health" | tr '\n' ' ' | tag grafana
-ask "http://127.0.0.1:$prometheus/api/v1/targets?state=active" | tr '\n' ' ' | tag targets
+ask "http://127.0.0.1:$grafana/api/health" | tr '\n' ' ' | tag grafana; echo
+ask "http://127.0.0.1:$prometheus/api/v1/targets?state=active" | tr '\n' ' ' | tag targets; echo
 exit 0
 """
 )

@@ -36,7 +36,7 @@ def write(change: FileChange, judge: str = ":") -> StringCommand:
         [
             f"umask 077; f={shlex.quote(change.path)}",
             follow,
-            'n=$f.gpu-host-new; mkdir -p -m 755 "${f%/*}"',
+            'n=$f.gpu-host-new; (umask 022; mkdir -p "${f%/*}")',
             f'{{ cat >"$n" && {owner}; }} && {{ {judge}; }} && sync "$n" && mv -f "$n" "$f" || {{ rm -f "$n"; exit 1; }}',
         ]
     )

@@ -31,7 +31,7 @@ UP_LIMIT = 3600
 OWN = "/srv/gpu-host"
 
 # Made on the host, and known to nobody else; Grafana's own user must read it.
-_PASSWORD = f"""umask 077; f={PASSWORD_FILE}; n=$f.gpu-host-new; mkdir -p -m 755 "${{f%/*}}"
+_PASSWORD = f"""umask 077; f={PASSWORD_FILE}; n=$f.gpu-host-new; (umask 022; mkdir -p "${{f%/*}}")
 head -c 24 /dev/urandom | base64 | tr -d '/+=\\n' >"$n" && chown {GRAFANA_UID}:0 "$n" && chmod 400 "$n" && mv -f "$n" "$f\""""
 
 
@@ -60,15 +60,18 @@ def _differs(stack: Stack, now: Services) -> list[str]:
 
 
 def _ready(wanted: Monitoring) -> StringCommand:
-    """Both answer, or their last words are shown."""
-    urls = (
-        f"http://{LOOPBACK}:{wanted.prometheus_port}/-/ready",
-        f"http://{LOOPBACK}:{wanted.grafana_port}/api/health",
+    """Both answer, and Prometheus knows its targets; or their last words are shown."""
+    prometheus, grafana = (f"http://{LOOPBACK}:{port}" for port in (wanted.prometheus_port, wanted.grafana_port))
+    questions = (
+        ("prometheus", f"{prometheus}/api/v1/targets?state=active", '"job"'),
+        ("grafana", f"{grafana}/api/health", "database"),
     )
     lines = ['have() { command -v "$1" >/dev/null 2>&1; }', ASK, f"end=$(($(date +%s) + {READY_LIMIT}))"]
-    for name, url in zip(("prometheus", "grafana"), urls, strict=True):
+    for name, url, word in questions:
         failed = f"docker logs --tail 15 gpu-host-{name} >&2; echo '{name} does not answer on {url}' >&2; exit 1"
-        lines.append(f"until ask {url} >/dev/null; do [ $(date +%s) -lt $end ] || {{ {failed}; }}; sleep 1; done")
+        lines.append(
+            f"until ask '{url}' | grep -q '{word}'; do [ $(date +%s) -lt $end ] || {{ {failed}; }}; sleep 1; done"
+        )
     return StringCommand("\n".join(lines))
 
 
@@ -103,8 +106,8 @@ def network_up(stack: Stack, wanted: Monitoring) -> Commands:
     )
 
 
-def _compose(folder: str, name: str) -> ComposeNetwork:
-    found = this_host().get_fact(ComposeState, folder=folder, name=name, _timeout=200)
+def _compose(folder: str, project: str) -> ComposeNetwork:
+    found = this_host().get_fact(ComposeState, folder=folder, project=project, _timeout=200)
     return found if isinstance(found, ComposeNetwork) else ComposeNetwork()
 
 
@@ -128,7 +131,7 @@ def own_network_up(packed: Packed, engine: Engine, access: Access) -> Commands:
     if now.digest == packed.digest:
         yield StringCommand(f"cd {shlex.quote(folder)} && {up}")
         return
-    unpack = f"umask 077; rm -rf {shlex.quote(trial)} && mkdir -p -m 755 {OWN} && mkdir -m 755 {shlex.quote(trial)}"
+    unpack = f"umask 022; rm -rf {shlex.quote(trial)} && mkdir -p {shlex.quote(trial)}"
     yield StringCommand(
         f"{unpack} && base64 -d | tar -x --no-same-owner -C {shlex.quote(trial)} -f -", _stdin=packed.text
     )
@@ -141,5 +144,5 @@ def own_network_up(packed: Packed, engine: Engine, access: Access) -> Commands:
         yield StringCommand(f"rm -rf {shlex.quote(trial)}")
         raise ComposeRefusedError(resolved.error or "; ".join(stops))
     # Over what is there: the network's own data may lie in the same folder.
-    place = f"mkdir -p -m 755 {shlex.quote(folder)} && cp -a {shlex.quote(trial)}/. {shlex.quote(folder)}/ && rm -rf {shlex.quote(trial)}"
+    place = f"umask 022; mkdir -p {shlex.quote(folder)} && cp -a {shlex.quote(trial)}/. {shlex.quote(folder)}/ && rm -rf {shlex.quote(trial)}"
     yield StringCommand(f"{place} && cd {shlex.quote(folder)} && {up} && echo {packed.digest} >.gpu-host")

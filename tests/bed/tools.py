@@ -25,6 +25,7 @@ PROGRAMS = {
     "rpmsign": "rpm",
     "createrepo_c": "createrepo-c",
     "nsenter": "util-linux",
+    "chromium": "chromium",
 }
 FILES = {
     "/usr/include/stdio.h": "libc6-dev",

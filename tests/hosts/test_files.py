@@ -31,6 +31,11 @@ def test_new_file_of_ours(host: Host) -> None:
     assert look(host, "'/etc/new folder/it'\\''s.conf'") == "644 root:root regular file\none\n"
 
 
+def test_new_folders_can_be_read_by_whoever_may_read_the_file(host: Host) -> None:
+    assert put(host, "/etc/one/two/three.conf", "x\n") == 0
+    assert host.nsenter("stat -c %a /etc/one /etc/one/two").stdout == "755\n755\n"
+
+
 def test_own_file_of_the_host_keeps_mode_and_owner(host: Host) -> None:
     host.nsenter("echo old >/etc/secret.list; chown www-data:daemon /etc/secret.list; chmod 640 /etc/secret.list")
     assert put(host, "/etc/secret.list", "new\n", KEEP) == 0

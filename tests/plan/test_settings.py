@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deploys.knowledge.vendors.toolkit import DEB as CONTAINER_TOOLKIT_DEB
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE
+from deploys.plan.monitoring import Monitoring
 from deploys.plan.settings import Mirror, Problem, Proxy, Settings, SettingsError, parse_settings
 from tests.plan import gpg_keys
 
@@ -52,6 +53,20 @@ BAD: list[tuple[str, object, list[str]]] = [
     ("driver_branch", "580.159.03; reboot", ["reboot", '"580.159.03"']),
     ("driver_branch", "580\n", ["\\n"]),
     ("driver_branch", "latest", ["'latest'"]),
+    ("docker_live_restore", 1, ["1 (int)", "True or False or None"]),
+    ("docker_live_restore", "yes", ["'yes'"]),
+    ("docker_cdi", False, ["False (bool)", "True or None"]),
+    ("monitoring", True, ["True (bool)", "a mapping, or None"]),
+    ("monitoring", {"exporters": "nvml"}, ["exporters", 'write "exporter"']),
+    ("monitoring", {"exporter": "nvidia"}, ["'nvidia'", '"auto", "dcgm" or "nvml"']),
+    ("monitoring", {"grafana_port": 0}, ["0 (int)", "1 to 65535"]),
+    ("monitoring", {"retention": "forever"}, ["'forever'", '"15d"']),
+    ("monitoring", {"grafana_port": 9090}, ["9090, 9090, 9400", "three different ports"]),
+    ("monitoring", {"scrape": {"gpu": "127.0.0.1:1/metrics"}}, ['not "gpu"']),
+    ("monitoring", {"scrape": {"app": "http://x/metrics"}}, ["HOST:PORT/PATH"]),
+    ("monitoring", {"archive": "images.tar"}, ["absolute path"]),
+    ("services", {"llm": {"image": "x", "metrics": 8000}}, ["metrics on port 8000, which is not published"]),
+    ("services", {"llm": {"image": "x", "metrics": "8000 /x"}}, ["PORT/PATH"]),
     ("kernel_modules", "closed", ['"auto" or "proprietary" or "open"']),
     ("kernel_modules", ["open"], ["(list)"]),
     ("cuda", "11.3", ["'11.3'", "newer than 11.3"]),
@@ -209,6 +224,15 @@ GOOD: list[tuple[str, object, object]] = [
     ("accept", {"nvidia_gpu_present", "disk_space"}, ("disk_space", "nvidia_gpu_present")),
     ("accept", [], ()),
     ("report_dir", None, None),
+    ("docker_live_restore", False, False),
+    ("docker_cdi", True, True),
+    ("monitoring", None, None),
+    ("monitoring", {}, Monitoring()),
+    (
+        "monitoring",
+        {"scrape": {"app": "10.0.0.7:8080"}, "retention": "90d"},
+        Monitoring(scrape={"app": "10.0.0.7:8080/metrics"}, retention="90d"),
+    ),
     ("proxy", None, None),
     ("proxy", "http://proxy.example:3128", Proxy("http://proxy.example:3128", "http://proxy.example:3128")),
     (
