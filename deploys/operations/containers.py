@@ -57,11 +57,16 @@ def fetch(image: str, archive: str = "", pull: str = "missing") -> StringCommand
 
 
 def _create(service: Service, access: Access, count: int) -> Commands:
-    """In place of the one that is there; a container of that name that is not ours makes `docker create` fail, and stays."""
+    """In place of the one that is there; a container of that name that is not ours stays, and nothing is written."""
+    name = shlex.quote(service.name)
+    said = shlex.quote(
+        f"a container {service.name} is there that this toolkit has not made: rename or remove it, or name the service otherwise"
+    )
+    yield StringCommand(f"if docker container inspect {name} >/dev/null 2>&1; then echo {said} >&2; exit 1; fi")
     yield write(environment_file(service))
     words = (*container_words(service, access, count), "--label", f"{CONFIG_LABEL}={config_of(service, access, count)}")
     make = shlex.join(["docker", "create", *words, service.image, *service.command])
-    yield StringCommand(f"{make} >/dev/null && docker start {shlex.quote(service.name)} >/dev/null")
+    yield StringCommand(f"{make} >/dev/null && docker start {name} >/dev/null")
 
 
 def _settled(service: Service) -> StringCommand:

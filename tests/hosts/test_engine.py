@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from deploys.knowledge.paths import DAEMON_JSON
 from deploys.plan.devices import device_files
+from deploys.plan.gpu_access import Access, compose_fragment, docker_arguments
 from tests.bed.host import Host
 from tests.hosts import engine_lab
 from tests.hosts.engine_lab import LIE, LIE_INSIDE, Site
@@ -44,7 +46,8 @@ def site(make_module_host: Callable[..., Host], tmp_path_factory: pytest.TempPat
     engine_lab.pretend_gpu(host, folder)
     host.put(DAEMON_JSON, FOREIGN)
     host.nsenter(
-        "systemctl restart docker; mkdir -p /tmp/i/bin && cp /bin/busybox /tmp/i/bin/sleep && tar -C /tmp/i -c . | docker import - idle"
+        "systemctl restart docker; mkdir -p /tmp/i/bin && cp /bin/busybox /tmp/i/bin/sleep && tar -C /tmp/i -c . | docker import - idle; "
+        "cp /bin/busybox /tmp/i/bin/ls && tar -C /tmp/i -c . | docker import - tool"
     )
     (folder / "configure.py").write_text(CONFIGURE)
     return Site(host, folder)
@@ -125,6 +128,34 @@ def test_container_has_its_gpu_and_keeps_it(site: Site) -> None:
         ).stdout
         == ""
     )
+
+
+WAYS = {
+    "cdi": Access("cdi"),
+    "runtime": Access("runtime"),
+    "gpus": Access("gpus"),
+    "devices": Access("devices"),
+}
+
+
+@pytest.mark.parametrize("gpus", ["0", "all"])
+@pytest.mark.parametrize("way", WAYS)
+def test_printed_words_run_on_the_real_engine(site: Site, way: str, gpus: str) -> None:
+    """docker run and Compose take them; where they name the node, it is there inside."""
+    site.host.put("/usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexit 0\n", 0o755)
+    site.host.nsenter("for n in uvm-tools modeset; do [ -e /dev/nvidia-$n ] || mknod /dev/nvidia-$n c 10 229; done")
+    words = shlex.join(docker_arguments(WAYS[way], gpus, 1))
+    by_docker = site.host.nsenter(f"docker run --rm {words} tool /bin/ls /dev").stdout.split()
+    fragment = compose_fragment(WAYS[way], gpus, 1)
+    site.host.put(
+        "/srv/compose.yaml", f'services:\n  one:\n    image: tool\n    command: ["/bin/ls", "/dev"]\n{fragment}'
+    )
+    by_compose = site.host.nsenter(
+        "docker compose -p words -f /srv/compose.yaml run --rm -T one; docker compose -p words -f /srv/compose.yaml down"
+    ).stdout.split()
+    assert ("nvidia0" in by_docker, "nvidia0" in by_compose) == (way in ("cdi", "devices"),) * 2
+    if way == "devices":
+        assert {"nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset"} <= set(by_docker) & set(by_compose)
 
 
 @pytest.fixture

@@ -122,6 +122,14 @@ def test_second_run_touches_nothing(site: Site) -> None:
     assert site.changed() == []
 
 
+def test_host_without_services_says_so(site: Site) -> None:
+    services, site.services = site.services, {}
+    done = site.run()
+    site.services = services
+    assert done.returncode == 0
+    assert "gpu_services is empty: nothing to do" in done.stderr
+
+
 def test_one_changed_setting_makes_that_container_anew_and_no_other(site: Site) -> None:
     before = site.life()
     site.services["embeddings"]["environment"] = {"MODEL": "other", "TOKEN": "s3cret"}
@@ -170,7 +178,9 @@ def test_container_of_somebody_else_stays(site: Site) -> None:
     done = site.run()
     site.services.pop("theirs")
     assert done.returncode == 1
+    assert "a container theirs is there that this toolkit has not made" in done.stderr + done.stdout
     assert site.life()["theirs"] == theirs
+    assert site.host.nsenter("ls /etc/gpu-host/services").stdout.split() == ["embeddings.env", "llm.env", "metrics.env"]
 
 
 SMI = """#!/bin/sh

@@ -25,7 +25,7 @@ from tests.hosts.engine_lab import Site
 PICTURE = Path(__file__).parents[2] / "docs" / "monitoring.png"
 # One series per GPU and metric of the exporter that asks nvidia-smi; the real one has many more.
 METRICS = "\n".join(
-    f'nvidia_smi_{name}{{uuid="{uuid}"}} {value + 7 * number}'
+    f'nvidia_smi_{name}{{uuid="{uuid}"}} {value * (1 - 0.2 * number)}'
     for number, uuid in enumerate(("4f1c-aa", "9be0-cd"))
     for name, value in (
         ("utilization_gpu_ratio", 0.41),
