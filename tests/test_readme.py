@@ -13,6 +13,7 @@ import pytest
 
 from deploys.knowledge.paths import LOG_DIR, OWNED_FILES
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE
+from deploys.plan.monitoring import Monitoring
 from deploys.plan.service import Health, Service
 from deploys.plan.settings import parse_settings
 from deploys.support.outcome import ORDER
@@ -39,6 +40,11 @@ def test_every_setting_of_a_service_is_explained() -> None:
     section = README.split("## Model services")[1].split("\n## ")[0]
     assert [f for f in Service.__dataclass_fields__ if f != "name" and f"`{f}`" not in section] == []
     assert [f for f in Health.__dataclass_fields__ if f != "command" and f"`{f}`" not in section] == []
+
+
+def test_every_setting_of_the_monitoring_is_explained() -> None:
+    section = README.split("## Monitoring")[1].split("\n## ")[0]
+    assert [f for f in Monitoring.__dataclass_fields__ if f"`{f}`" not in section] == []
 
 
 def test_services_of_the_readme_are_taken() -> None:

@@ -28,3 +28,8 @@ def is_executing() -> bool:
 def is_local(host: Host) -> bool:
     """True for the machine that this very process runs on."""
     return type(host.connector).__name__ == "LocalConnector"
+
+
+def is_recording(host: Host) -> bool:
+    """True for a host of the lab: it has answers to the probe and to nothing else."""
+    return type(host.connector).__name__ == "FakeConnector"

@@ -24,6 +24,7 @@ ORDER = (
     "planned",
     "passed",
     "reboot-pending",
+    "restart-pending",
     "not-ready",
     "refused",
     "interrupted",

@@ -19,7 +19,7 @@ from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
 from deploys.support import world
-from deploys.support.context import is_local, this_host, this_state
+from deploys.support.context import is_local, is_recording, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress
 from deploys.support.logged import unit_name, wait_command
@@ -151,6 +151,9 @@ def begin(*, decide: bool = True) -> Brief | None:
     if settings is None or machine is None:
         return None
     if not decide:
+        if is_recording(this_host()):
+            refuse("refused", "a recorded host can be judged and planned for, and nothing else: deploys/preflight.py")
+            return None
         current().state = "planned"
         return Brief(machine, settings)
     return _judged(machine, settings)

@@ -17,7 +17,9 @@ OLD, NEW = '{"old": true}\n', '{"new": true}\n'
 PROGRAMS = ("cat", "chmod", "chown", "cp", "dockerd", "grep", "mkdir", "mv", "readlink", "rm", "sync")
 # Kills the shell that runs the script: before the COUNTth program (MOMENT before), or after it has done its work.
 WRAPPER = """#!/bin/sh
+until /usr/bin/mkdir "$COUNTER.lock" 2>/dev/null; do :; done
 read -r n <"$COUNTER"; n=$((n + 1)); echo $n >"$COUNTER"
+/usr/bin/rmdir "$COUNTER.lock"
 [ "$n:$MOMENT" = "$COUNT:before" ] && kill -9 "$PPID" && exit 0
 {real} "$@"; code=$?
 [ "$n:$MOMENT" = "$COUNT:after" ] && kill -9 "$PPID"

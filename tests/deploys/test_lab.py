@@ -160,3 +160,10 @@ def test_the_columns_of_the_table_stand_under_their_heads(run: Callable[..., Run
     table = ("host " + done.err.rpartition("\nhost ")[2]).splitlines()
     at = table[0].index("gpus")
     assert all(row[at].isdigit() for row in table[1:] if row.startswith("@fake/"))
+
+
+def test_recorded_host_is_told_that_it_can_only_be_judged(run: Callable[..., Run]) -> None:
+    """Not one unexplained failure per host, as of a broken fleet."""
+    done = run("deploys/doctor.py", "-y")
+    assert "a recorded host can be judged and planned for, and nothing else" in done.row("@fake/bare-t4")
+    assert "step failed" not in done.err
