@@ -21,7 +21,7 @@ from facts.text import Tagged, integer
 TRY, MAKE = 90, 120
 
 _SCRIPT = rf"""
-have python3 || {{ for t in run compose reload; do echo "skipped $t no python3 on the host to make an image from"; done; exit 0; }}
+have python3 || {{ for t in run option compose reload; do echo "skipped $t no python3 on the host to make an image from"; done; exit 0; }}
 run() {{ timeout -k 2 {TRY} docker -H unix:///var/run/docker.sock "$@"; }}
 work=$(mktemp -d) name=gpu-host-proof-$$ image=gpu-host-proof:$$
 clean() {{ run rm -f "$name" >/dev/null 2>&1; run rmi -f "$image" >/dev/null 2>&1; rm -rf "$work"; }}
@@ -49,10 +49,11 @@ PYTHON
 python=$(python3 "$work/files.py" 2>&1 >"$work/files") && [ -s "$work/files" ] &&
   mkdir -p "$work/root/etc" "$work/root/tmp" && tar -C / -ch --null -T "$work/files" 2>/dev/null | tar -C "$work/root" -x &&
   tar -C "$work/root" -c . | timeout -k 2 {MAKE} docker -H unix:///var/run/docker.sock import --change 'ENV LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu:/usr/lib64' - "$image" >/dev/null ||
-  {{ for t in run compose reload; do echo "skipped $t no image could be made from the Python of the host"; done; exit 0; }}
+  {{ for t in run option compose reload; do echo "skipped $t no image could be made from the Python of the host"; done; exit 0; }}
 tell() {{ code=$2; echo "code $1 $2"; tail -n 6 "$work/said" | tag "said $1"; }}
 run run --rm -i --name "$name" --network none $words "$image" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell run $?
-case $code in 124|137) for t in compose reload; do echo "skipped $t not tried: docker run has not come back"; done; exit 0 ;; esac
+case $code in 124|137) for t in option compose reload; do echo "skipped $t not tried: docker run has not come back"; done; exit 0 ;; esac
+run run --rm -i --name "$name" --network none --gpus all "$image" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell option $?
 if [ -n "$compose" ]; then
   {{ printf 'services:\n  proof:\n    image: "%s"\n    network_mode: none\n%s' "$image" "$compose"; }} >"$work/compose.yaml"
   run compose -p "$name" -f "$work/compose.yaml" run --rm -T proof "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell compose $?
@@ -77,7 +78,7 @@ def parse(text: str) -> ContainerProof:
     return ContainerProof(answers, dict(tagged.words("skipped", 2)))
 
 
-SUBJECT = Subject("container-proof", _SCRIPT, parse, ContainerProof(), seconds=3 * TRY + MAKE + 60, limit=60_000)
+SUBJECT = Subject("container-proof", _SCRIPT, parse, ContainerProof(), seconds=4 * TRY + MAKE + 60, limit=60_000)
 
 
 class ContainerGpuProof(SubjectFact[ContainerProof]):

@@ -49,6 +49,9 @@ timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
 systemctl show -p ExecStart --value docker.service | tag unit
 running || { echo engine-down; exit 0; }
 [ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e '--add-runtime[= ]nvidia' && echo runtime-flag
+# dockerd looks for the hook of --gpus once, when it starts; the time of its pid file is that of its start.
+hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
+  [ "$(stat -L -c %Z "$hook")" -gt "$(stat -c %Y /run/docker.pid)" ] && echo hook-late
 engine() { timeout 30 docker -H unix:///var/run/docker.sock "$@"; }
 # Engines before 25 have no such field.
 engine info --format '{{json .CDISpecDirs}}' 2>/dev/null | head -n 1 | tag cdi
@@ -76,6 +79,7 @@ def parse(text: str) -> Docker:
         impostor=impostor,
         runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
         cdi=bool(_list(tagged.first("cdi"))) if answered else None,
+        hook_late="hook-late" in tagged,
         runtime_flag="runtime-flag" in tagged,
         unit_hosts=_has_hosts(tagged.first("unit")),
         rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),

@@ -46,7 +46,7 @@ SYMPTOMS: tuple[Symptom, ...] = (
     ),
     Symptom(
         "docker_knows_no_gpu",
-        r'could not select device driver "" with capabilities: \[\[gpu\]\]|failed to discover gpu vendor from cdi',
+        r'could not select device driver ""|failed to discover gpu vendor from cdi',
         "the container toolkit is not there, dockerd has not read its configuration since, or another Docker (snap) answers",
         "run deploys/gpu_host.py again; remove a snap of Docker first: snap remove docker",
         _issues("NVIDIA/nvidia-docker 1352, 1637, 1642; docker/cli 2425"),

@@ -95,7 +95,8 @@ def configured(wanted: Wanted) -> Commands:
 
 def pending(now: Machine) -> str:
     """Why dockerd is not restarted now."""
+    what = "knows --gpus" if now.docker.hook_late else "reads CDI specifications"
     return (
-        f"restart-pending: dockerd reads CDI specifications from its next start on; {now.docker.running} containers run, "
+        f"restart-pending: dockerd {what} from its next start on; {now.docker.running} containers run, "
         "and without live-restore a restart would end them"
     )

@@ -53,7 +53,7 @@ def _container(now: Machine, host_answer: Proof, settings: Settings) -> Containe
     access = choose_access(engine_of(now))
     if access.problem or access.feature:
         why = access.problem or "dockerd does not read CDI specifications yet"
-        return ContainerProof(skipped=dict.fromkeys(("run", "compose", "reload"), why))
+        return ContainerProof(skipped=dict.fromkeys(("run", "option", "compose", "reload"), why))
     count = len(now.gpus)
     found = this_host().get_fact(
         ContainerGpuProof,

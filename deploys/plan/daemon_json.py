@@ -141,14 +141,19 @@ def in_file(docker: Docker, wanted: Wanted) -> Wanted:
 
 
 def needs_start(docker: Docker, wanted: Wanted) -> bool:
-    """Does the engine run with another answer about CDI than is wanted? Only a start changes that."""
+    """Does the engine run with another answer about CDI than is wanted, or without having seen the hook of `--gpus`?
+
+    Only a start changes either (source: moby, daemon/nvidia_linux.go: the hook is looked up when the daemon is made).
+    """
+    if wanted.runtime and docker.hook_late:
+        return True
     return wanted.cdi is not None and docker.cdi is not None and docker.cdi != wanted.cdi
 
 
 def takeover(docker: Docker, wanted: Wanted, *, written: bool) -> Takeover:
     """How a running engine comes to know what the file says.
 
-    Runtimes and live-restore are taken over on a reload, CDI only at a start. A restart is "pending" while it would end containers.
+    Runtimes and live-restore are taken over on a reload, CDI and the hook of `--gpus` only at a start. A restart is "pending" while it would end containers.
     """
     if not docker.engine:
         return ""

@@ -16,6 +16,7 @@ from deploys.plan.proof_containers import (
     container_keeps_gpu,
     container_runtime,
     docker_engine,
+    gpus_option,
 )
 from deploys.plan.proof_step import OUT_OF_MEMORY, Seen, Step, cuda_words, judged
 from deploys.plan.reboot import reboot_reasons, working
@@ -205,6 +206,7 @@ CHAIN: tuple[Callable[[Seen], Step | None], ...] = (
     container_runtime,
     container_cdi,
     container_gpu,
+    gpus_option,
     compose_gpu,
     container_keeps_gpu,
     services,
@@ -233,6 +235,7 @@ def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
     bad = {s.name for s in steps if s.result not in ("PASS", "SKIP")}
     if not bad:
         return "ready"
-    if bad == {"container_cdi"} and machine.docker.running:
+    late = {"container_cdi", *(["gpus_option"] if machine.docker.hook_late else [])}
+    if bad <= late and machine.docker.running:
         return "restart-pending"
     return "reboot-pending" if reboot_reasons(machine) and bad <= _AFTER_REBOOT else "not-ready"

@@ -69,6 +69,11 @@ def container_gpu(seen: Seen) -> Step:
     return _inside(seen, "container_gpu", "run", "docker run")
 
 
+def gpus_option(seen: Seen) -> Step:
+    """The same by the words that everybody knows."""
+    return _inside(seen, "gpus_option", "option", "docker run --gpus all")
+
+
 def compose_gpu(seen: Seen) -> Step:
     """The same through Compose."""
     if "runtime" in seen.parts and seen.machine.docker.compose == "":

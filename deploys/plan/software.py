@@ -123,7 +123,8 @@ class Docker(Record):
 
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
-    `cdi`: the running engine reads CDI specifications; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
+    `cdi`: the running engine reads CDI specifications; `hook_late`: the hook of `--gpus` came, or
+    changed, after its start; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
     `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
@@ -137,6 +138,7 @@ class Docker(Record):
     running: int | None = None
     live_restore: bool | None = None
     cdi: bool | None = None
+    hook_late: bool = False
     runtime_flag: bool = False
     unit_hosts: bool | None = None
     rootless: tuple[int, ...] = ()

@@ -13,3 +13,4 @@ def install(plan: Plan, limit: int) -> None:
     """Headers, driver, CUDA, Docker, Compose and the container toolkit, as far as the plan has them."""
     docker.configured(name="Docker is configured as wanted", wanted=plan.daemon)
     packages.installed(name="All packages are installed in one transaction", plan=plan, limit=limit)
+    docker.configured(name="Docker knows what was installed", wanted=plan.daemon)

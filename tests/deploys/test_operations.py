@@ -133,12 +133,14 @@ def engine(machine: Machine, **values: Any) -> Machine:
         ({"running": 2}, {}, ["reload"]),
         ({"running": 2}, {"live_restore": True}, ["reload", "restart"]),
         ({"running": None}, {}, ["reload"]),
+        ({"running": 0, "hook_late": True, "cdi": True}, {}, ["reload", "restart"]),
+        ({"running": 1, "hook_late": True, "cdi": True}, {}, ["reload"]),
     ],
 )
 def test_engine_is_restarted_for_cdi_only_where_no_container_ends(
     host: SimpleNamespace, before: dict[str, Any], reloaded: dict[str, Any], verbs: list[str]
 ) -> None:
-    machine = engine(debian_13_converged(), cdi=False, live_restore=False, **before)
+    machine = engine(debian_13_converged(), **{"cdi": False, "live_restore": False, **before})
     host.log = host.said.append
     operation, sent = docker.configured._inner(wanted=Wanted(cdi=True, live_restore=reloaded.get("live_restore"))), []
     world._MACHINES["stand-in"] = machine

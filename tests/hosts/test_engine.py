@@ -130,6 +130,22 @@ def test_container_has_its_gpu_and_keeps_it(site: Site) -> None:
     )
 
 
+def test_dockerd_that_has_not_seen_the_hook_is_restarted(site: Site) -> None:
+    """It looks for the hook of --gpus once, at its start; a toolkit that came later needs another one."""
+    assert (
+        "could not select device driver"
+        in site.host.nsenter("docker run --rm --gpus all tool /bin/ls", check=False).stderr
+    )
+    site.host.nsenter("sleep 1.1")
+    site.host.put("/usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexit 0\n", 0o755)
+    daemon = pids(site)[0]
+    assert configure(site, gpu_docker_cdi=True, gpu_docker_live_restore=True)[0] == 0
+    assert pids(site)[0] != daemon
+    assert site.host.nsenter("docker run --rm --gpus all tool /bin/ls /").stdout
+    assert configure(site, gpu_docker_cdi=True, gpu_docker_live_restore=True)[0] == 0
+    assert site.report()["changed"] == []
+
+
 WAYS = {
     "cdi": Access("cdi"),
     "runtime": Access("runtime"),
@@ -142,7 +158,6 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_printed_words_run_on_the_real_engine(site: Site, way: str, gpus: str) -> None:
     """docker run and Compose take them; where they name the node, it is there inside."""
-    site.host.put("/usr/bin/nvidia-container-runtime-hook", "#!/bin/sh\nexit 0\n", 0o755)
     site.host.nsenter("for n in uvm-tools modeset; do [ -e /dev/nvidia-$n ] || mknod /dev/nvidia-$n c 10 229; done")
     words = shlex.join(docker_arguments(WAYS[way], gpus, 1))
     by_docker = site.host.nsenter(f"docker run --rm {words} tool /bin/ls /dev").stdout.split()

@@ -16,8 +16,9 @@ DONE = debian_13_converged()
 RUNNING = DONE.kernels.installed[0]
 NEXT = "6.12.120+deb13-amd64"
 GOOD = Proof(smi_code=0, smi_text="0, NVIDIA A100-SXM4-80GB, 550.163.01\n", kernel_log=(), xids=(), cuda="0")
-FINE = ContainerProof(dict.fromkeys(("run", "compose", "reload"), ContainerAnswer(0, "0")))
-CONTAINERS = ("container_gpu", "compose_gpu", "container_keeps_gpu")
+TRIES = ("run", "option", "compose", "reload")
+FINE = ContainerProof(dict.fromkeys(TRIES, ContainerAnswer(0, "0")))
+CONTAINERS = ("container_gpu", "gpus_option", "compose_gpu", "container_keeps_gpu")
 CDI = changed(DONE, docker__cdi=True)
 NAMES = [step.__name__ for step in CHAIN if step.__name__ != "container_cdi"]  # only where it was asked for
 
@@ -152,12 +153,12 @@ def test_every_link_is_broken_once() -> None:
         (ContainerAnswer(1, "Failed to initialize NVML: Unknown Error"), "container_lost_gpu"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("which", ["run", "compose", "reload"])
+@pytest.mark.parametrize("which", TRIES)
 def test_a_container_without_its_gpu_is_seen(which: str, answer: ContainerAnswer, words: str) -> None:
     tried = ContainerProof({**FINE.answers, which: answer})
     steps = prove(DONE, GOOD, Settings(), tried)
     bad = [s for s in steps if s.result != "PASS"]
-    assert [s.name for s in bad] == [CONTAINERS[("run", "compose", "reload").index(which)]]
+    assert [s.name for s in bad] == [CONTAINERS[TRIES.index(which)]]
     assert bad[0].result == "FAIL"
     assert words in bad[0].detail
     assert verdict(DONE, steps) == "not-ready"
@@ -166,7 +167,7 @@ def test_a_container_without_its_gpu_is_seen(which: str, answer: ContainerAnswer
 def test_a_try_without_an_answer_is_unknown_and_one_that_was_not_made_says_why() -> None:
     assert [s.result for s in prove(DONE, GOOD, Settings(), ContainerProof()) if s.name in CONTAINERS] == [
         "UNKNOWN"
-    ] * 3
+    ] * 4
     skipped = ContainerProof(FINE.answers, {"reload": "not tried: 3 containers run"})
     assert (
         step_in(prove(DONE, GOOD, Settings(), skipped), "container_keeps_gpu").detail == "not tried: 3 containers run"
@@ -181,7 +182,7 @@ def step_in(steps: tuple[Step, ...], name: str) -> Step:
 def test_memory_that_others_use_is_no_fault_of_the_host() -> None:
     busy = changed(DONE, driver__holders=holders("python3 -m vllm"))
     full = replace(GOOD, cuda="2 cuCtxCreate_v2")
-    tried = ContainerProof(dict.fromkeys(("run", "compose", "reload"), ContainerAnswer(0, "2 cuMemAlloc_v2")))
+    tried = ContainerProof(dict.fromkeys(TRIES, ContainerAnswer(0, "2 cuMemAlloc_v2")))
     steps = prove(busy, full, Settings(), tried)
     assert {s.name for s in steps if s.result == "SKIP"} == {"cuda_call", *CONTAINERS}
     assert verdict(busy, steps) == "ready"
@@ -192,6 +193,11 @@ def test_only_the_restart_of_dockerd_is_missing() -> None:
     assert verdict(late, prove(late, GOOD, Settings(docker_cdi=True), FINE)) == "restart-pending"
     lost = changed(late, docker__runtimes=("runc",))
     assert verdict(lost, prove(lost, GOOD, Settings(docker_cdi=True), FINE)) == "not-ready"
+    no_hook = ContainerProof({**FINE.answers, "option": ContainerAnswer(125, 'could not select device driver ""')})
+    fresh = changed(DONE, docker__hook_late=True, docker__running=3)
+    assert verdict(fresh, prove(fresh, GOOD, Settings(), no_hook)) == "restart-pending"
+    assert verdict(fresh, prove(fresh, GOOD, Settings(), FINE)) == "ready", "an upgraded hook is no trouble"
+    assert verdict(DONE, prove(DONE, GOOD, Settings(), no_hook)) == "not-ready"
     assert verdict(CDI, prove(CDI, GOOD, Settings(docker_cdi=True), FINE)) == "ready"
 
 
