@@ -24,7 +24,8 @@ def main() -> None:
     sources.prepare(plan=plan, limit=settings.operation_timeout)
     software.install(plan=plan, limit=settings.operation_timeout)
     nouveau.block(limit=settings.operation_timeout)
-    activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout)
+    consent = "gpu_idle_before_driver_change" in settings.accept
+    activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout, consent=consent)
     prove.prove(settings=settings)
 
 

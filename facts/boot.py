@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+from deploys.knowledge.paths import REBOOT_RECORD
 from deploys.plan.machine import Boot
 from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged, decimal, integer
 
 # The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
-_SCRIPT = r"""
+_SCRIPT = (
+    f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n"
+    r"""
 tag boot-id </proc/sys/kernel/random/boot_id
 tag uptime </proc/uptime
 for f in /run/reboot-required /var/run/reboot-required; do
@@ -27,16 +30,20 @@ elif have ntpq; then timeout 4 ntpq -n -c rv | head -n 1 | tag ntp
 fi
 exit 0
 """
+)
 
 
 def parse(text: str) -> Boot:
     """`reboot_flags` holds the flag file and the packages that it names."""
     tagged = Tagged(text)
     boot_id = tagged.first("boot-id")
+    rebooted = tagged.all("rebooted")
     return Boot(
         boot_id=boot_id if boot_id and re.fullmatch(r"[0-9a-f-]{36}", boot_id) else None,
         uptime=decimal((tagged.first("uptime") or "").partition(" ")[0]),
         reboot_flags=tuple(flag.strip() for flag in tagged.all("flag") if flag.strip()),
+        rebooted_in=rebooted[0].strip() if rebooted else "",
+        rebooted_for="; ".join(line.strip() for line in rebooted[1:]),
         clock=None if (clock := integer(tagged.first("clock"))) is None else float(clock),
         clock_synchronised=_synchronised(tagged),
     )

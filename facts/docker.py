@@ -55,6 +55,9 @@ hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
 engine() { timeout 30 docker -H unix:///var/run/docker.sock "$@"; }
 # Engines before 25 have no such field.
 engine info --format '{{json .CDISpecDirs}}' 2>/dev/null | head -n 1 | tag cdi
+engine ps -q --no-trunc 2>/dev/null | head -n 200 | xargs -r timeout 30 docker -H unix:///var/run/docker.sock inspect \
+  --format '{{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' 2>/dev/null |
+  grep -i -e '|.*nvidia' -e '|.*"gpu"' | cut -d '|' -f 1 | tag gpu-container
 engine info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
 exit 0
 """
@@ -85,6 +88,7 @@ def parse(text: str) -> Docker:
         rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
+        gpu_containers=tuple(sorted(n.strip().lstrip("/") for n in tagged.all("gpu-container") if n.strip())),
         running=_count(info.get("ContainersRunning")) if answered else None,
         live_restore=info["LiveRestoreEnabled"]
         if isinstance(info.get("LiveRestoreEnabled"), bool) and answered

@@ -24,6 +24,7 @@ for m in nvidia nvidia_current; do
   [ -r "/sys/module/$m/version" ] && tag loaded <"/sys/module/$m/version"
 done
 [ -r /run/gpu-host/load-tried ] && head -c 100 /run/gpu-host/load-tried | tag tried
+[ -r /run/gpu-host/reload-tried ] && head -c 100 /run/gpu-host/reload-tried | tag retried
 [ -r /proc/driver/nvidia/version ] && grep NVRM /proc/driver/nvidia/version | tag nvrm
 for f in /dev/nvidia*; do
   [ -e "$f" ] || continue
@@ -76,6 +77,7 @@ def parse(text: str) -> Driver:
         loaded=loaded,
         loaded_flavour=flavour,
         load_tried=tagged.first("tried") or ("" if "modules-readable" in tagged else None),
+        reload_tried=tagged.first("retried") or "",
         user_space=newest if "searched" in tagged else None,
         runfile=_runfile(tagged, [p for p in installers if _merged(p) not in owned], versions, owned)
         if asked

@@ -2,9 +2,12 @@
 
 LOG_DIR = "/var/log/gpu-host"
 STATE_DIR = "/var/lib/gpu-host"
+# The boot and the cause of the last reboot of ours, until that cause is gone.
+REBOOT_RECORD = f"{STATE_DIR}/rebooted-for"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
+RELOAD_TRIED = f"{RUN_DIR}/reload-tried"
 
 NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
 # Device nodes, and links to them, at every boot and after every load of the driver.

@@ -9,10 +9,10 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import DEVICES_SCRIPT, LOAD_TRIED
+from deploys.knowledge.paths import DEVICES_SCRIPT, LOAD_TRIED, RELOAD_TRIED
 from deploys.operations.docker import take_over
 from deploys.plan.machine import Machine
-from deploys.plan.reboot import reboot_reasons, working
+from deploys.plan.reboot import reboot_reasons, reloadable, working
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -83,3 +83,35 @@ def driver_loaded() -> Commands:
         return
     note = f"mkdir -p {LOAD_TRIED.rsplit('/', 1)[0]} && echo {shlex.quote(version)} >{LOAD_TRIED}"
     yield StringCommand(f"sh {DEVICES_SCRIPT} >/dev/null 2>&1; {note}")
+
+
+# The daemons that hold the driver by design; what else holds it is somebody's work, and then the module stays.
+_LETS_GO = "nvidia-persistenced nvidia-fabricmanager"
+_MODULES = "nvidia_peermem nvidia_uvm nvidia_drm nvidia_modeset nvidia"
+
+
+@operation()
+@guarded
+@changing
+def driver_reloaded() -> Commands:
+    """The driver on disk takes the place of another version that is loaded and that nobody uses: no reboot is needed for that.
+
+    Where the old module does not go (a display server, a console), everything is as before, and the reboot comes.
+    """
+    version = reloadable(machine())
+    if not version:
+        this_host().noop("no driver to load anew")
+        return
+    this_host().log(f"the loaded driver is not the one on disk, and nobody uses it: loading {version}")
+    note = f"mkdir -p {RELOAD_TRIED.rsplit('/', 1)[0]}; echo {shlex.quote(version)} >{RELOAD_TRIED}"
+    yield StringCommand(
+        "\n".join(
+            [
+                f"{note}; stopped=",
+                f'for u in {_LETS_GO}; do systemctl is-active --quiet $u && systemctl stop $u && stopped="$stopped $u"; done',
+                f"for m in {_MODULES}; do [ ! -d /sys/module/$m ] || rmmod $m || break; done",
+                f"sh {DEVICES_SCRIPT}",
+                "for u in $stopped; do systemctl start $u; done; exit 0",
+            ]
+        )
+    )

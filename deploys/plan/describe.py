@@ -161,6 +161,10 @@ def _steering(plan: Plan) -> list[str]:
 def _reboot(plan: Plan) -> str:
     if not plan.reboot.needed:
         return "not needed"
+    if plan.reboot.tried:
+        return f"not again: one has not helped; {plan.reboot.why}"
+    if plan.reboot.reload:
+        return f"only where the loaded driver cannot be unloaded: {plan.reboot.why}"
     if plan.reboot.local:
         return f"needed: {plan.reboot.why}; this machine is not rebooted by its own run"
     return f"{'yes' if plan.reboot.allowed else 'needed, not allowed by gpu_reboot'}: {plan.reboot.why}"

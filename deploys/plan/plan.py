@@ -137,6 +137,9 @@ def _services(parts: frozenset[str], driver: DriverChoice, machine: Machine) -> 
 
 
 def _outage(reboot: RebootPlan, missing: tuple[str, ...]) -> str:
+    if reboot.needed and reboot.reload and not reboot.tried:
+        return "seconds for the driver, which nobody uses; a reboot only where it cannot be unloaded"
+    reboot = replace(reboot, needed=reboot.needed and not reboot.tried)
     if reboot.needed and reboot.local:
         return "yours to choose: reboot this machine when it suits, then run again"
     if reboot.needed and reboot.allowed:

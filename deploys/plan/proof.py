@@ -19,7 +19,7 @@ from deploys.plan.proof_containers import (
     gpus_option,
 )
 from deploys.plan.proof_step import OUT_OF_MEMORY, Seen, Step, cuda_words, judged
-from deploys.plan.reboot import reboot_reasons, working
+from deploys.plan.reboot import reboot_reasons, rebooted_in_vain, working
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
 
@@ -238,4 +238,5 @@ def verdict(machine: Machine, steps: tuple[Step, ...]) -> str:
     late = {"container_cdi", *(["gpus_option"] if machine.docker.hook_late else [])}
     if bad <= late and machine.docker.running:
         return "restart-pending"
-    return "reboot-pending" if reboot_reasons(machine) and bad <= _AFTER_REBOOT else "not-ready"
+    waits = bool(reboot_reasons(machine)) and not rebooted_in_vain(machine)
+    return "reboot-pending" if waits and bad <= _AFTER_REBOOT else "not-ready"

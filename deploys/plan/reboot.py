@@ -9,25 +9,33 @@ from deploys.plan.settings import Settings
 
 # Processes that hold the device files by design and let go when the driver is replaced.
 _TOLERATED_HOLDERS = ("nvidia-persiste", "nvidia-persistenced")
+# Reads figures only, and comes back by itself.
+_TOLERATED_CONTAINERS = ("gpu-host-exporter",)
 
 
 @dataclass(frozen=True)
 class RebootPlan:
     """Whether a reboot will be needed as far as can be seen now; it is decided again from state after the steps.
 
-    `local`: the machine that runs this, which is never rebooted by it.
+    `local`: the machine that runs this, which is never rebooted by it. `tried`: a reboot for the same cause has not helped.
+    `reload`: the driver is loaded anew first, which may make the reboot needless.
     """
 
     needed: bool = False
     allowed: bool = True
     local: bool = False
     why: str = ""
+    tried: bool = False
+    reload: bool = False
 
 
 def plan_reboot(machine: Machine, settings: Settings, *, local: bool = False) -> RebootPlan:
     """Reboot by state: nouveau loaded or bound, or a loaded driver of another version than the one on disk."""
     reasons = reboot_reasons(machine)
-    return RebootPlan(bool(reasons), settings.reboot == "when-needed", local, "; ".join(reasons))
+    allowed = settings.reboot == "when-needed"
+    return RebootPlan(
+        bool(reasons), allowed, local, "; ".join(reasons), rebooted_in_vain(machine), bool(reloadable(machine))
+    )
 
 
 def reboot_reasons(machine: Machine) -> tuple[str, ...]:
@@ -51,9 +59,36 @@ def reboot_reasons(machine: Machine) -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def rebooted_in_vain(machine: Machine) -> bool:
+    """Has a reboot of ours for this very cause already been, and changed nothing? One that never happened does not count."""
+    boot, cause = machine.boot, "; ".join(reboot_reasons(machine))
+    return bool(cause) and boot.rebooted_for == cause and boot.rebooted_in != (boot.boot_id or "")
+
+
+def reloadable(machine: Machine) -> str:
+    """Version of the driver on disk, where an older or newer one is loaded that nobody uses; "" where only a reboot helps."""
+    running = machine.kernels.get(machine.kernels.running)
+    on_disk = (running.nvidia_version if running else None) or ""
+    loaded = machine.driver.loaded
+    differs = bool(loaded) and bool(on_disk) and loaded != on_disk
+    taken = machine.nouveau.loaded is not False or any(g.driver == "nouveau" for g in machine.gpus)
+    return on_disk if differs and not taken and not busy(machine) and machine.driver.reload_tried != on_disk else ""
+
+
 def working(machine: Machine) -> tuple[Process, ...]:
     """Processes that use the GPUs; the persistence daemon is none of them."""
     return tuple(p for p in machine.driver.holders if _program(p) not in _TOLERATED_HOLDERS)
+
+
+def busy(machine: Machine) -> str:
+    """Who uses the GPUs, in words: processes, and containers that were given one, at work or not ("" nobody)."""
+    containers = [n for n in machine.docker.gpu_containers if n not in _TOLERATED_CONTAINERS]
+    holders = working(machine)
+    parts = [name_processes(holders)] if holders else []
+    if containers:
+        names = ", ".join(containers[:5]) + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
+        parts.append(f"container{'s' if len(containers) > 1 else ''} {names}")
+    return "; ".join(parts)
 
 
 def _program(process: Process) -> str:

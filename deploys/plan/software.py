@@ -94,12 +94,13 @@ class Driver(Record):
     """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
 
     "" means that none is loaded. `user_space` is the version of libcuda/libnvidia-ml on disk. `unowned` lists driver
-    files that no package owns; `unlinked` lists device nodes without their /dev/char link; `load_tried` is the version that was loaded, or tried in vain, in this boot; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
+    files that no package owns; `unlinked` lists device nodes without their /dev/char link; `load_tried` is the version that was loaded, or tried in vain, in this boot, and `reload_tried` the one that an older module would not make room for; `runfile` is the version (or "unknown") that a .run installer left, "" when none did.
     """
 
     loaded: str | None = None
     loaded_flavour: str | None = None
     load_tried: str | None = None
+    reload_tried: str = ""
     user_space: str | None = None
     runfile: str | None = None
     unowned: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ class Docker(Record):
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
     `cdi`: the running engine reads CDI specifications; `hook_late`: the hook of `--gpus` came, or
-    changed, after its start; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
+    changed, after its start; `gpu_containers`: names of running containers that were given a GPU; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
     `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
@@ -136,6 +137,7 @@ class Docker(Record):
     default_runtime: str | None = None
     cgroup_driver: str | None = None
     running: int | None = None
+    gpu_containers: tuple[str, ...] = ()
     live_restore: bool | None = None
     cdi: bool | None = None
     hook_late: bool = False

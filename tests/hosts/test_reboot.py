@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploys.plan.devices import device_files
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 
@@ -71,6 +72,56 @@ def test_not_allowed_means_not_rebooted(host: Host, tmp_path: Path) -> None:
     assert code == 0
     assert 'not allowed by gpu_reboot = "never"' in text
     assert host.boot_id() == before
+
+
+def test_cause_that_a_reboot_does_not_remove_gets_no_second_one(host: Host, tmp_path: Path) -> None:
+    """nouveau is loaded in every boot of this host, whatever modprobe.d says."""
+    assert reboot(host, tmp_path)[0] == 0
+    once = host.boot_id()
+    code, text, _ = reboot(host, tmp_path)
+    assert code == 0
+    assert "and one for this very cause has not helped: not again" in text
+    assert host.boot_id() == once
+
+
+RMMOD = """#!/bin/sh
+[ -e /srv/stuck ] && { echo "rmmod: ERROR: Module $1 is in use" >&2; exit 1; }
+rm -r /sys/module/"$1"; [ "$1" != nvidia ] || : >/etc/hostmask/root/proc/driver/nvidia/version
+"""
+MODPROBE = """#!/bin/sh
+[ "$1" = nvidia ] && [ ! -d /sys/module/nvidia ] || exit 0
+mkdir /sys/module/nvidia && echo 550.163.01 >/sys/module/nvidia/version
+echo 'NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025' >/etc/hostmask/root/proc/driver/nvidia/version
+"""
+OLD = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.90.07  Fri May 31 09:35:42 UTC 2024\n"
+
+
+@pytest.mark.parametrize("stuck", [False, True], ids=["goes", "stays"])
+def test_driver_that_nobody_uses_is_loaded_anew(make_host: Callable[..., Host], tmp_path: Path, stuck: bool) -> None:
+    """The module on disk is another one than that in the kernel; rmmod and modprobe are played. One that stays leads to the reboot."""
+    host = make_host(
+        "bookworm", "reload", nouveau="absent", gpu_driver="nvidia", stand_ins={"/proc/driver/nvidia/version": OLD}
+    )
+    release = host.nsenter("uname -r").stdout.strip()
+    host.put("/usr/local/sbin/rmmod", RMMOD, 0o755)
+    host.put("/usr/local/sbin/modprobe", MODPROBE, 0o755)
+    host.put("/usr/local/bin/modinfo", "#!/bin/sh\ncase $* in *nvidia.ko*) echo 550.163.01 ;; esac", 0o755)
+    for file in device_files():
+        host.put(file.path, file.content)
+    host.nsenter(
+        f"mkdir -p /lib/modules/{release}/updates/dkms /sys/module/nvidia; : >/lib/modules/{release}/updates/dkms/nvidia.ko; "
+        f"echo 550.90.07 >/sys/module/nvidia/version; {'touch /srv/stuck' if stuck else ':'}"
+    )
+    before = host.boot_id()
+    inventory = write_inventory(tmp_path / "inventory.py", [host])
+    done = run_pyinfra(inventory, "deploys.operations.services.driver_reloaded", "-y")
+    assert "the loaded driver is not the one on disk, and nobody uses it: loading 550.163.01" in done.stderr
+    loaded = host.nsenter("cat /sys/module/nvidia/version").stdout.strip()
+    assert loaded == ("550.90.07" if stuck else "550.163.01")
+    code, text, _ = reboot(host, tmp_path)
+    assert code == 0
+    assert (host.boot_id() != before) == stuck
+    assert ("driver 550.90.07 is loaded, 550.163.01 is on disk" in text) == stuck
 
 
 def test_pyinfras_own_reboot_gives_a_slow_host_up_for_lost(host: Host, tmp_path: Path) -> None:

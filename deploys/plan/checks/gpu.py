@@ -16,7 +16,7 @@ from deploys.plan.driver_source import choose_driver, origin, source_label
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
-from deploys.plan.reboot import name_processes, working
+from deploys.plan.reboot import busy
 from deploys.plan.settings import Settings
 
 
@@ -229,8 +229,8 @@ def _first(names: Sequence[str], count: int) -> str:
 def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:
     """Nobody's work is killed: a driver change or a reboot waits until the GPUs are idle."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    holders = working(machine)
-    if not distro or not holders:
+    users = busy(machine)
+    if not distro or not users:
         return None
     plan = make_plan(machine, settings, distro)
     changes = bool(set(plan.driver.packages) & set(plan.packages.missing))
@@ -238,7 +238,7 @@ def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Findi
         return None
     return stop(
         "gpu_idle_before_driver_change",
-        f"the GPUs are in use by {name_processes(holders)}",
+        f"the GPUs are in use by {users}",
         f"idle GPUs, because {'the driver changes' if changes else 'a reboot is needed: ' + plan.reboot.why}",
-        "stop these processes (or wait for them), then run again",
+        "stop these (or wait for them), then run again",
     )
