@@ -4,53 +4,23 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from pyinfra.context import ctx_host, ctx_state
 
-from deploys.knowledge.distros import find_distro
-from deploys.knowledge.paths import DAEMON_JSON, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK, REBOOT_RECORD
+from deploys.knowledge.paths import DAEMON_JSON, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK
 from deploys.operations import docker, files, initramfs, packages, services
-from deploys.operations import reboot as reboot_operation
-from deploys.operations.reboot import rebooted_when_needed
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.describe import describe
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import FileState, Initramfs, Kernel, KernelModule, Machine, Process, TextFile, UnitState
-from deploys.plan.plan import Plan, make_plan
-from deploys.plan.reboot import reboot_reasons
-from deploys.plan.settings import Proxy, Settings
+from deploys.plan.settings import Proxy
 from deploys.support import world
 from deploys.support.logged import start_command
-from tests.plan.hosts import changed, debian_12_bare, debian_13_converged
-
-
-@pytest.fixture
-def host() -> Iterator[SimpleNamespace]:
-    """A host whose record the test sets; whoever would ask the real one fails for want of `get_fact`."""
-    stand_in = SimpleNamespace(name="stand-in", said=[])
-    stand_in.noop = stand_in.said.append
-    stand_in.log_styled = lambda text, **_: stand_in.said.append(text)
-    state = SimpleNamespace(is_executing=True, failed_hosts=set())
-    with ctx_host.use(stand_in), ctx_state.use(state):
-        yield stand_in
-    world._MACHINES.pop("stand-in", None)
-
-
-def commands(operation: Any, machine: Machine, **arguments: Any) -> list[Any]:
-    """The commands of an operation on a host with this record."""
-    world._MACHINES["stand-in"] = machine
-    return list(operation._inner(**arguments))
-
-
-def plan_for(machine: Machine, **settings: Any) -> Plan:
-    distro = find_distro(machine.distribution.id, machine.distribution.version)
-    assert distro is not None
-    return make_plan(machine, Settings(**settings), distro)
+from tests.deploys.bench import commands, engine, plan_for
+from tests.plan.hosts import debian_12_bare, debian_13_converged
 
 
 def test_converged_host_is_sent_nothing(host: SimpleNamespace) -> None:
@@ -122,10 +92,6 @@ def test_daemon_json_is_merged_and_a_running_engine_reloaded_not_restarted() -> 
     write, reload = commands(docker.configured, machine, wanted=Wanted())
     assert '"debug": true' in write.connector_arguments["_stdin"]
     assert "systemctl reload docker.service" in reload.get_raw_value()
-
-
-def engine(machine: Machine, **values: Any) -> Machine:
-    return replace(machine, docker=replace(machine.docker, **values))
 
 
 @pytest.mark.parametrize(
@@ -258,89 +224,6 @@ def test_changed_key_or_source_is_rehearsed_though_no_package_is_missing() -> No
     assert packages.unrehearsed(plan, replace(machine, files={}))
     (rehearsal,) = commands(packages.rehearsed, replace(machine, files={}), plan=plan, limit=60)
     assert "PACKAGES=''" in str(rehearsal.connector_arguments["_stdin"])
-
-
-def test_busy_gpus_put_a_reboot_off(host: SimpleNamespace) -> None:
-    machine = debian_12_bare()
-    worker = Process(4711, "ml", "python3 -m vllm", ("/dev/nvidia0",))
-    machine = replace(machine, driver=replace(machine.driver, holders=(worker,)))
-    host.connector, host.log = object(), host.said.append
-    assert commands(rebooted_when_needed, machine, allowed=True, timeout=60) == []
-    assert "put off: the GPUs are in use by python3 -m vllm (pid 4711, ml)" in host.said[0]
-
-
-def test_consent_lets_a_reboot_end_somebodys_work(host: SimpleNamespace) -> None:
-    machine = engine(debian_12_bare(), gpu_containers=("llm",))
-    host.connector, host.log, host.current_op_global_arguments = object(), host.said.append, {}
-    assert commands(rebooted_when_needed, machine, allowed=True, timeout=60) == []
-    assert "put off: the GPUs are in use by container llm" in host.said[0]
-    sent = commands_of(rebooted_when_needed, machine, machine, allowed=True, timeout=60, consent=True)
-    assert [type(c).__name__ for c in sent] == ["StringCommand", "FunctionCommand"]
-
-
-def commands_of(operation: Any, machine: Machine, after: Machine, **arguments: Any) -> list[Any]:
-    """As `commands`, where the host answers `after` as soon as something was sent."""
-    world._MACHINES["stand-in"] = machine
-    sent = []
-    with pytest.MonkeyPatch.context() as patch:
-        for command in operation._inner(**arguments):
-            sent.append(command)
-            patch.setattr(reboot_operation, "machine", lambda: after)
-    return sent
-
-
-def test_fifty_runs_against_a_cause_that_stays_reboot_once(host: SimpleNamespace) -> None:
-    """nouveau comes back each time: whatever brings it is not in the boot images."""
-    host.connector, host.log, host.current_op_global_arguments = object(), host.said.append, {}
-    machine, reboots = debian_12_bare(), 0
-    for _ in range(50):
-        sent = commands_of(rebooted_when_needed, machine, machine, allowed=True, timeout=60)
-        reboots += sum(type(c).__name__ == "FunctionCommand" for c in sent)
-        if sent:
-            boot, *cause = str(sent[0].connector_arguments["_stdin"]).splitlines()
-            after = replace(machine.boot, boot_id="another", rebooted_in=boot, rebooted_for="; ".join(cause))
-            machine = replace(machine, boot=after)
-    assert reboots == 1
-    assert "has not helped: not again" in host.said[-1]
-    assert "not again: one has not helped; nouveau holds" in describe(plan_for(machine), machine, "host")
-
-
-def test_record_of_a_reboot_goes_with_its_cause(host: SimpleNamespace) -> None:
-    host.connector, host.log, host.current_op_global_arguments = object(), host.said.append, {}
-    bare, done = debian_12_bare(), debian_13_converged()
-    *_, last = commands_of(rebooted_when_needed, bare, done, allowed=True, timeout=60)
-    assert last.get_raw_value().startswith(f"rm -f {REBOOT_RECORD}")
-    left = replace(done, boot=replace(done.boot, rebooted_in="x", rebooted_for="nouveau is loaded"))
-    (forget,) = commands(rebooted_when_needed, left, allowed=True, timeout=60)
-    assert forget.get_raw_value().startswith(f"rm -f {REBOOT_RECORD}")
-
-
-def test_reboot_that_never_happened_is_tried_again(host: SimpleNamespace) -> None:
-    host.connector, host.log, host.current_op_global_arguments = object(), host.said.append, {}
-    machine = debian_12_bare()
-    cause = "; ".join(reboot_reasons(machine))
-    same = replace(machine.boot, rebooted_in=machine.boot.boot_id or "", rebooted_for=cause)
-    assert len(commands_of(rebooted_when_needed, replace(machine, boot=same), machine, allowed=True, timeout=60)) == 2
-
-
-@pytest.mark.parametrize(
-    ("change", "reloads"),
-    [
-        ({"driver__loaded": "550.90.07"}, True),
-        ({}, False),
-        ({"driver__loaded": ""}, False),
-        ({"driver__loaded": "550.90.07", "driver__reload_tried": "550.163.01"}, False),
-        ({"driver__loaded": "550.90.07", "driver__holders": (Process(7, "ml", "python3", ("/dev/nvidia0",)),)}, False),
-        ({"driver__loaded": "550.90.07", "docker__gpu_containers": ("llm",)}, False),
-        ({"driver__loaded": "550.90.07", "docker__gpu_containers": ("gpu-host-exporter",)}, True),
-        ({"driver__loaded": "550.90.07", "nouveau__loaded": True}, False),
-    ],
-)
-def test_driver_is_loaded_anew_only_where_nobody_uses_it(
-    host: SimpleNamespace, change: dict[str, Any], reloads: bool
-) -> None:
-    host.log = host.said.append
-    assert len(commands(services.driver_reloaded, changed(debian_13_converged(), **change))) == reloads
 
 
 def test_dpkg_is_never_cut_off_by_a_limit() -> None:
