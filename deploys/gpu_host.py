@@ -11,7 +11,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from deploys.steps import activate, nouveau, prove, software, sources  # noqa: E402
+from deploys.steps import activate, drain, nouveau, prove, software, sources  # noqa: E402
 from deploys.support.run import begin, entry  # noqa: E402
 
 
@@ -22,11 +22,13 @@ def main() -> None:
         return
     plan, settings = brief.plan, brief.settings
     sources.prepare(plan=plan, limit=settings.operation_timeout)
+    drain.drain(plan=plan, settings=settings)
     software.install(plan=plan, limit=settings.operation_timeout)
     nouveau.block(limit=settings.operation_timeout)
     consent = "gpu_idle_before_driver_change" in settings.accept
     activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout, consent=consent)
     prove.prove(settings=settings)
+    drain.undrain(settings=settings)
 
 
 entry(main)

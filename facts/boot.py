@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from deploys.knowledge.paths import REBOOT_RECORD
+from deploys.knowledge.paths import DRAIN_RECORD, REBOOT_RECORD
 from deploys.plan.machine import Boot
 from facts.base import SubjectFact
 from facts.subject import Subject
@@ -12,7 +12,7 @@ from facts.text import Tagged, decimal, integer
 
 # The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
 _SCRIPT = (
-    f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n"
+    f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n[ -e {DRAIN_RECORD} ] && echo drained\n"
     r"""
 tag boot-id </proc/sys/kernel/random/boot_id
 tag uptime </proc/uptime
@@ -44,6 +44,7 @@ def parse(text: str) -> Boot:
         reboot_flags=tuple(flag.strip() for flag in tagged.all("flag") if flag.strip()),
         rebooted_in=rebooted[0].strip() if rebooted else "",
         rebooted_for="; ".join(line.strip() for line in rebooted[1:]),
+        drained="drained" in tagged,
         clock=None if (clock := integer(tagged.first("clock"))) is None else float(clock),
         clock_synchronised=_synchronised(tagged),
     )

@@ -47,6 +47,12 @@ _settings: dict[str, Any] = {
     # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
     # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.
     "gpu_proxy": None,
+    # Shell commands, run on the host as root: move its work away before the driver changes or the host reboots, and call it back once the host is
+    # proven. With them a busy host is drained instead of refused; it is left alone all the same if its GPUs are still in use after that.
+    "gpu_drain": None,
+    "gpu_undrain": None,
+    # Seconds that each of them may take.
+    "gpu_drain_timeout": 600,
     # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
     "gpu_reboot": "when-needed",
     # Seconds that a host may take to come back.

@@ -4,6 +4,8 @@ LOG_DIR = "/var/log/gpu-host"
 STATE_DIR = "/var/lib/gpu-host"
 # The boot and the cause of the last reboot of ours, until that cause is gone.
 REBOOT_RECORD = f"{STATE_DIR}/rebooted-for"
+# There as long as the work of the host has been moved away (gpu_drain).
+DRAIN_RECORD = f"{STATE_DIR}/drained"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"

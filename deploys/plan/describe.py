@@ -60,6 +60,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
         lines.append(_row("proxy", f"{plan.proxy}: package managers and builds during the run{docker}"))
     lines.append(_row("services", ", ".join(s.removesuffix(".service") for s in plan.services)))
     lines.append(_row("reboot", _reboot(plan)))
+    lines += _drain(plan, machine)
     lines.append(_row("outage", plan.outage))
     lines += [
         _row("accepted" if f.accepted else "warning", f"{f.check}: {f.found}; needed: {f.needed}; {f.fix}")
@@ -156,6 +157,14 @@ def _steering(plan: Plan) -> list[str]:
     if packages.holds and packages.missing:
         rows.append(_row("held", f"{', '.join(packages.holds)}: no other upgrade moves the driver"))
     return rows
+
+
+def _drain(plan: Plan, machine: Machine) -> list[str]:
+    """What happens to the work of the host."""
+    if machine.boot.drained:
+        return [_row("drained", "its work is called back once the host is ready")]
+    moves = bool(set(plan.driver.packages) & set(plan.packages.missing))
+    return [_row("drain", f"first: {plan.drain}")] if plan.drain and (moves or plan.reboot.needed) else []
 
 
 def _reboot(plan: Plan) -> str:

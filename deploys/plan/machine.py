@@ -188,16 +188,14 @@ class Platform(Record):
 
 @dataclass(frozen=True)
 class Boot(Record):
-    """Identity of this boot and what asks for another. `clock` is seconds since 1970 when the probe ran.
-
-    `rebooted_in` and `rebooted_for`: the boot in which this toolkit last asked for a reboot, and why; "" when that cause is gone.
-    """
+    """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds."""
 
     boot_id: str | None = None
     uptime: float | None = None
     reboot_flags: tuple[str, ...] = ()
     rebooted_in: str = ""
     rebooted_for: str = ""
+    drained: bool = False
     clock: float | None = None
     clock_synchronised: bool | None = None
 

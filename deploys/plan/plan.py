@@ -69,6 +69,7 @@ class Plan:
     cuda: bool
     reboot: RebootPlan
     outage: str
+    drain: str = ""
 
 
 def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bool = False) -> Plan:
@@ -98,6 +99,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
         cuda="cuda" in parts,
         reboot=reboot,
         outage=_outage(reboot, packages.missing),
+        drain=settings.drain or "",
     )
 
 

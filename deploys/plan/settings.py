@@ -35,7 +35,8 @@ class Settings:
     `driver_source` and `docker_source` "auto" are what the release's room names: the vendor's repository wherever it
     serves the release, the distribution's own packages elsewhere. `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
     (no toolkit). `docker_live_restore` (containers outlive dockerd) and `docker_cdi` None leave daemon.json as it is. `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
-    `reboot_timeout` and `operation_timeout` are seconds. `accept` names checks that do not refuse the host.
+    `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
+    `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
     """
 
@@ -55,6 +56,9 @@ class Settings:
     aur: Mapping[str, AurPin] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     monitoring: Monitoring | None = None
+    drain: str | None = None
+    undrain: str | None = None
+    drain_timeout: int = 600
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
@@ -83,6 +87,9 @@ _VALIDATORS: Mapping[str, Validator] = {
     "aur": aur,
     "services": services,
     "monitoring": monitoring,
+    "drain": values.command,
+    "undrain": values.command,
+    "drain_timeout": values.whole_number(1, 86400, "seconds"),
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),
@@ -138,6 +145,11 @@ def _contradictions(clean: Mapping[str, Any]) -> list[Problem]:
         ]
     if settings.profile == "containers" and settings.cuda_versions:
         problems.append(_left_out(settings, "cuda"))
+    if bool(settings.drain) != bool(settings.undrain):
+        there, lacking = ("drain", "undrain") if settings.drain else ("undrain", "drain")
+        problems.append(
+            Problem(f"gpu_{lacking}", f"None, with gpu_{there}", "both of them, or neither", f'gpu_{lacking} = "..."')
+        )
     branch = int((settings.driver_branch or "0").split(".")[0])
     if settings.kernel_modules == "open" and 0 < branch < _FIRST_OPEN_BRANCH:
         problems.append(

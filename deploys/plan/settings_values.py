@@ -95,6 +95,13 @@ def switch(*values: bool) -> Validator:
     return validate
 
 
+def command(key: str, value: object, _context: Context) -> str | None:
+    """A shell command for the host, or None."""
+    if value is None or (isinstance(value, str) and value.strip() and "\0" not in value):
+        return value
+    raise SettingsError(Problem(key, show(value), "a shell command, or None", f'{key} = "scontrol update ..."'))
+
+
 def whole_number(low: int, high: int | None, unit: str, *, none: bool = False) -> Validator:
     """An int within the limits; True and False are no numbers here."""
     limits = f"{low} or more" if high is None else f"{low} to {high}"

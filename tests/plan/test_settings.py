@@ -53,6 +53,9 @@ BAD: list[tuple[str, object, list[str]]] = [
     ("driver_branch", "580.159.03; reboot", ["reboot", '"580.159.03"']),
     ("driver_branch", "580\n", ["\\n"]),
     ("driver_branch", "latest", ["'latest'"]),
+    ("drain", "", ["''", "a shell command, or None"]),
+    ("drain", ["scontrol"], ["(list)"]),
+    ("drain_timeout", 0, ["0 (int)", "seconds"]),
     ("docker_live_restore", 1, ["1 (int)", "True or False or None"]),
     ("docker_live_restore", "yes", ["'yes'"]),
     ("docker_cdi", False, ["False (bool)", "True or None"]),
@@ -253,6 +256,15 @@ GOOD: list[tuple[str, object, object]] = [
 @pytest.mark.parametrize(("name", "value", "parsed"), GOOD)
 def test_good_settings(name: str, value: object, parsed: object) -> None:
     assert getattr(parse({f"gpu_{name}": value}), name) == parsed
+
+
+@pytest.mark.parametrize(("there", "lacking"), [("drain", "undrain"), ("undrain", "drain")])
+def test_a_host_that_is_drained_must_be_called_back(there: str, lacking: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse({f"gpu_{there}": "true"})
+    (problem,) = caught.value.problems
+    assert problem.key == f"gpu_{lacking}"
+    assert parse({"gpu_drain": "a", "gpu_undrain": "b"}).undrain == "b"
 
 
 def test_keys_of_others_are_ignored() -> None:

@@ -230,7 +230,7 @@ def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Findi
     """Nobody's work is killed: a driver change or a reboot waits until the GPUs are idle."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     users = busy(machine)
-    if not distro or not users:
+    if not distro or not users or settings.drain:
         return None
     plan = make_plan(machine, settings, distro)
     changes = bool(set(plan.driver.packages) & set(plan.packages.missing))

@@ -1,0 +1,80 @@
+"""A host is drained before it is disturbed, gets its work back once it is ready, and is left alone where it stays busy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bed.host import Host
+from tests.bed.inventory import run_pyinfra, write_inventory
+
+DEPLOY = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from dataclasses import replace
+from deploys.knowledge.distros import find_distro
+from deploys.plan.plan import make_plan
+from deploys.steps import drain
+from deploys.operations import reboot
+from deploys.support.run import begin, entry
+
+def main():
+    brief = begin(decide=False)
+    if brief:
+        plan = make_plan(brief.machine, brief.settings, find_distro("debian", "12"))
+        plan = replace(plan, packages=replace(plan.packages, wanted=()))  # only the reboot is at stake
+        drain.drain(plan=plan, settings=brief.settings)
+        reboot.rebooted_when_needed(name="Reboot", allowed=True, timeout=90)
+        drain.undrain(settings=brief.settings)
+
+entry(main)
+"""
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Host]) -> Host:
+    """nouveau is loaded on it by udev until modprobe.d blocks it, so its state asks for one reboot."""
+    host = make_host("bookworm", "drains", nouveau="udev")
+    host.put("/etc/modprobe.d/no.conf", "blacklist nouveau\n")
+    host.nsenter("mknod /dev/nvidia0 c 10 229; cp /bin/sleep /usr/bin/model-server")
+    host.nsenter("systemd-run --quiet --unit=work sh -c 'exec model-server 9999 </dev/nvidia0'")
+    return host
+
+
+def run(host: Host, folder: Path, drain: str, **data: object) -> tuple[int, str]:
+    (folder / "deploy.py").write_text(DEPLOY)
+    settings = {"gpu_drain": drain, "gpu_undrain": "echo back >>/srv/log", "gpu_report_dir": None, **data}
+    done = run_pyinfra(
+        write_inventory(folder / "inventory.py", [host], settings), folder / "deploy.py", "-y", timeout=300
+    )
+    print(done.stderr[-4000:])
+    return done.returncode, done.stderr + done.stdout
+
+
+def test_host_is_drained_rebooted_and_called_back(host: Host, tmp_path: Path) -> None:
+    before = host.boot_id()
+    code, _ = run(host, tmp_path, "echo away >>/srv/log; systemctl stop work")
+    assert code == 0
+    assert host.boot_id() != before
+    assert host.nsenter("cat /srv/log; ls -A /var/lib/gpu-host", check=False).stdout == "away\nback\n"
+    assert run(host, tmp_path, "echo away >>/srv/log")[0] == 0
+    assert host.nsenter("cat /srv/log").stdout == "away\nback\n"
+
+
+def test_host_that_stays_busy_is_called_back_and_left_alone(host: Host, tmp_path: Path) -> None:
+    before, pid = host.boot_id(), host.nsenter("systemctl show -p MainPID --value work").stdout
+    code, said = run(host, tmp_path, "echo away >>/srv/log")
+    assert code == 1
+    assert "drained, and the GPUs are still in use by model-server" in said
+    assert host.nsenter("cat /srv/log; ls -A /var/lib/gpu-host", check=False).stdout == "away\nback\n"
+    assert (host.boot_id(), host.nsenter("systemctl show -p MainPID --value work").stdout) == (before, pid)
+
+
+def test_command_that_hangs_is_ended_at_its_limit(host: Host, tmp_path: Path) -> None:
+    before = host.boot_id()
+    code, said = run(host, tmp_path, "sleep 500", gpu_drain_timeout=3)
+    assert code == 1
+    assert "this command failed, or did not end within 3 s: sleep 500" in said
+    assert host.boot_id() == before
