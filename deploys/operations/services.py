@@ -12,7 +12,7 @@ from pyinfra.api.operation import operation
 from deploys.knowledge.paths import DEVICES_SCRIPT, LOAD_TRIED, RELOAD_TRIED
 from deploys.operations.docker import take_over
 from deploys.plan.machine import Machine
-from deploys.plan.reboot import reboot_reasons, reloadable, working
+from deploys.plan.reboot import busy, reboot_reasons, reloadable
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -37,12 +37,13 @@ def running(units: Sequence[str]) -> Commands:
         state = now.units.get(unit)
         verbs = []
         if state is None or state.enabled not in ("enabled", "static", "alias", "indirect", "generated"):
-            verbs.append("enable --quiet")
+            # Without the flag systemd reads its units again, which can take GPUs from containers.
+            verbs.append("enable --quiet --no-reload" if busy(now) else "enable --quiet")
         if (state is None or state.active != "active") and not (unit in NEED_DRIVER and not now.driver.loaded):
             verbs.append("start")
         for verb in verbs:
             touched = True
-            fresh = _fresh(unit) if verb == "start" and not working(now) else ""
+            fresh = _fresh(unit) if verb == "start" and not busy(now) else ""
             if (verb, unit) == ("start", "docker.service"):
                 yield take_over("start", before=fresh)
             else:

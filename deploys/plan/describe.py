@@ -16,6 +16,7 @@ from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proof_step import Step
 from deploys.plan.settings_values import Problem
+from deploys.plan.state import driver_state
 
 WIDTH = 14
 
@@ -45,6 +46,7 @@ def describe_steps(name: str, steps: Sequence[Step], verdict: str) -> str:
 def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding] = ()) -> str:
     """The plan of one host as a page of text; the same inputs give the same page."""
     lines = [f"{name}: {plan.distro.label}, kernel {machine.kernels.running or 'unknown'}"]
+    lines.append(_row("state", str(driver_state(machine))))
     lines += [_row("gpu", text) for text in _gpus(machine)]
     for capability in plan.capabilities:
         lines += _capability(capability, set(plan.packages.missing))
