@@ -18,20 +18,27 @@ from facts.subject import Subject, build_command
 from facts.text import Tagged
 
 _SCRIPT = r"""
-[ -d "$folder" ] || { echo absent; exit 0; }
-cd "$folder" || exit 0
+engine() { timeout 60 docker -H unix:///var/run/docker.sock "$@"; }
+there=$(engine ps -a -q --filter "label=com.docker.compose.project=$project") && echo asked
+[ -z "$there" ] || echo there
+[ -d "$folder" ] && cd "$folder" || exit 0
 [ -r .gpu-host ] && head -c 200 .gpu-host | tag digest
-run() { timeout 60 docker -H unix:///var/run/docker.sock compose -p "$project" "$@"; }
-run ps -a --format '{{.State}}' 2>/dev/null | tag state
-if text=$(run config --format json 2>&1); then printf '%s' "$text" | tr '\n' ' ' | tag config; echo; else printf '%s\n' "$text" | tail -n 5 | tag error; fi
+run() { engine compose -p "$project" "$@"; }
+run ps -a --format '{{.State}} {{.ExitCode}}' 2>/dev/null | tag state
+if text=$(run config --format json 2>/dev/null); then printf '%s' "$text" | tr '\n' ' ' | tag config; echo; else run config 2>&1 | tail -n 5 | tag error; fi
 exit 0
 """
 
 
 @dataclass(frozen=True)
 class ComposeNetwork:
-    """`digest` of the content it was made from ("" none), `states` of its containers, `document` as Compose resolves it, or its `error`."""
+    """`digest` of the content it was made from ("" none), `states` of its containers ("running 0": and exit code), `document` as Compose resolves it,
 
+    or its `error`. `asked`: the engine answered. `there`: containers of a project of that name exist.
+    """
+
+    asked: bool = False
+    there: bool = False
     digest: str = ""
     states: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +53,8 @@ def parse(text: str) -> ComposeNetwork:
     except ValueError:
         document = {}
     return ComposeNetwork(
+        asked="asked" in tagged,
+        there="there" in tagged,
         digest=tagged.first("digest") or "",
         states=tuple(s.strip() for s in tagged.all("state") if s.strip()),
         document=document if isinstance(document, dict) else {},

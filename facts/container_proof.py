@@ -36,7 +36,7 @@ native = [os.path.join(sysconfig.get_config_var("DESTSHARED") or home + "/lib-dy
 binaries = [top] + [os.path.join(d, f) for d in native if os.path.isdir(d) for f in os.listdir(d) if f.startswith("_ctypes.") or f.startswith("_struct.")]
 found = dict.fromkeys([top])
 for binary in binaries:
-    for line in subprocess.run(["ldd", binary], capture_output=True, text=True).stdout.splitlines():
+    for line in subprocess.run(["ldd", binary], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True).stdout.splitlines():
         path = next((w for w in line.split() if w.startswith("/")), None)
         if path:
             found[path] = None

@@ -15,7 +15,14 @@ from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged, version_in
 
-_FIELDS = ("ServerVersion", "DefaultRuntime", "CgroupDriver", "ContainersRunning", "LiveRestoreEnabled")
+_FIELDS = (
+    "ServerVersion",
+    "DefaultRuntime",
+    "CgroupDriver",
+    "ContainersRunning",
+    "ContainersPaused",
+    "LiveRestoreEnabled",
+)
 # Names only: since Docker 25 each runtime carries kilobytes about its features. The name "" ends the list.
 _RUNTIMES = '"Runtimes":{ {{range $name, $_ := .Runtimes}}{{json $name}}:1,{{end}}"":0}'
 _FORMAT = "{" + ",".join([*(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS), _RUNTIMES]) + "}"
@@ -48,17 +55,21 @@ timeout 10 docker --version 2>&1 | head -n 5 | tag client
 timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
 systemctl show -p ExecStart --value docker.service | tag unit
 running || { echo engine-down; exit 0; }
-[ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e '--add-runtime[= ]nvidia' && echo runtime-flag
+[ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | tag cmdline
 # dockerd looks for the hook of --gpus once, when it starts; the time of its pid file is that of its start.
 hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
   [ "$(stat -L -c %Z "$hook")" -gt "$(stat -c %Y /run/docker.pid)" ] && echo hook-late
-engine() { timeout 30 docker -H unix:///var/run/docker.sock "$@"; }
+info=$(timeout 30 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1)
+printf '%s\n' "$info" | head -n 20 | cut -c 1-8000 | tag info
+case $info in *'"ServerVersion":"'[0-9]*) ;; *) exit 0 ;; esac
+engine() { timeout 8 docker -H unix:///var/run/docker.sock "$@" 2>/dev/null; }
 # Engines before 25 have no such field.
-engine info --format '{{json .CDISpecDirs}}' 2>/dev/null | head -n 1 | tag cdi
-engine ps -q --no-trunc 2>/dev/null | head -n 200 | xargs -r timeout 30 docker -H unix:///var/run/docker.sock inspect \
-  --format '{{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' 2>/dev/null |
-  grep -i -e '|.*nvidia' -e '|.*"gpu"' | cut -d '|' -f 1 | tag gpu-container
-engine info --format "$format" 2>&1 | head -n 20 | cut -c 1-8000 | tag info
+engine info --format '{{json .CDISpecDirs}}' | head -n 1 | tag cdi
+ids=$(engine ps -q --no-trunc) || exit 0
+[ -n "$ids" ] || { echo gpu-asked; exit 0; }
+shown=$(engine inspect --format '{{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' $ids) || exit 0
+echo gpu-asked
+printf '%s\n' "$shown" | grep -i -e '|.*nvidia' -e '|.*"gpu"' | cut -d '|' -f 1 | tag gpu-container
 exit 0
 """
 )
@@ -83,13 +94,14 @@ def parse(text: str) -> Docker:
         runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
         cdi=bool(_list(tagged.first("cdi"))) if answered else None,
         hook_late="hook-late" in tagged,
-        runtime_flag="runtime-flag" in tagged,
+        runtime_flag=bool(re.search(r"--add-runtime[= ]nvidia", " ".join(tagged.all("cmdline")))),
+        flags=_flags(" ".join([*tagged.all("cmdline"), *tagged.all("unit")])),
         unit_hosts=_has_hosts(tagged.first("unit")),
         rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
-        gpu_containers=tuple(sorted(n.strip().lstrip("/") for n in tagged.all("gpu-container") if n.strip())),
-        running=_count(info.get("ContainersRunning")) if answered else None,
+        gpu_containers=_gpu_containers(tagged, engine),
+        running=_together(info, "ContainersRunning", "ContainersPaused") if answered else None,
         live_restore=info["LiveRestoreEnabled"]
         if isinstance(info.get("LiveRestoreEnabled"), bool) and answered
         else None,
@@ -120,6 +132,24 @@ def _json(lines: list[str]) -> dict[str, Any]:
                 continue
             return value if isinstance(value, dict) else {}
     return {}
+
+
+def _gpu_containers(tagged: Tagged, engine: str | None) -> tuple[str, ...] | None:
+    """Names; None where an engine that is there could not be asked."""
+    if "gpu-asked" in tagged or engine == "":
+        return tuple(sorted(n.strip().lstrip("/") for n in tagged.all("gpu-container") if n.strip()))
+    return None
+
+
+def _flags(command_line: str) -> tuple[str, ...]:
+    """Options of dockerd's command line, which must not stand in its file as well."""
+    return tuple(sorted(set(re.findall(r"(?<=\s)--([a-z][a-z0-9-]*)", command_line))))
+
+
+def _together(info: dict[str, Any], *keys: str) -> int | None:
+    """Paused containers end with the engine as running ones do."""
+    counts = [_count(info.get(key, 0)) for key in keys]
+    return None if None in counts or keys[0] not in info else sum(c or 0 for c in counts)
 
 
 def _list(text: str | None) -> list[Any]:

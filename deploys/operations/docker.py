@@ -26,25 +26,34 @@ UP_LIMIT = 120
 # dockerd of 23.0 and newer judges a file without starting. What it finds in the file that is there already is not ours to mend.
 _JUDGE = """if dockerd --help 2>/dev/null | grep -q -e --validate; then
 said=$(dockerd --validate --config-file "$n" 2>&1) || { echo "dockerd does not take the new $f, so it stays as it was: $said" >&2; false; }; fi"""
-_SAVE = f"""mkdir -p -m 700 {STATE_DIR} && rm -f {BACKUP}.none && if [ -e "$f" ]; then cp -p "$f" {BACKUP}; else rm -f {BACKUP}; : >{BACKUP}.none; fi"""
-_FORGET = f"rm -f {BACKUP} {BACKUP}.none; rmdir {STATE_DIR} 2>/dev/null || :"
+_SAVE = f"""mkdir -p -m 700 {STATE_DIR} && rm -f {BACKUP}.none && if [ -e "$f" ]; then cp -p "$f" {BACKUP}; else rm -f {BACKUP}; : >{BACKUP}.none; fi && sha256sum <"$n" >{BACKUP}.sum"""
+_FORGET = f"rm -f {BACKUP} {BACKUP}.none {BACKUP}.sum; rmdir {STATE_DIR} 2>/dev/null || :"
 _UP = f"timeout {UP_LIMIT} sh -c 'until docker -H unix:///var/run/docker.sock info >/dev/null 2>&1; do systemctl is-failed --quiet docker.service && exit 1; sleep 1; done'"
 
 
 def take_over(verb: str, *, keep: bool = False, before: str = "") -> StringCommand:
-    """`systemctl VERB docker.service`; when dockerd is not up then, the file from before our change is put back and dockerd started.
+    """`systemctl VERB docker.service`; when dockerd is not up then, the file from before our change is put back, if nobody has changed it since.
 
-    `keep`: a start is still to come, so the file from before is kept for it. `before`: shell that comes first.
+    A dockerd that still runs is never restarted for that. `keep`: a start is still to come, so the file from before is kept for it.
+    `before`: shell that comes first.
     """
-    back = f'f={DAEMON_JSON}; n=$f.gpu-host-new; if [ -e {BACKUP} ]; then cp -p {BACKUP} "$n" && mv -f "$n" "$f"; elif [ -e {BACKUP}.none ]; then rm -f "$f"; else false; fi'
     fresh = "systemctl reset-failed docker.service 2>/dev/null"
     return StringCommand(
         "\n".join(
             [
+                f"f={DAEMON_JSON}; n=$f.gpu-host-new; back=",
                 f"up() {{ {_UP}; }}",
                 f"{before}{fresh}; systemctl {verb} docker.service && up && {{ {':' if keep else _FORGET}; exit 0; }}",
                 "journalctl -u docker.service -n 10 --no-pager -q -o cat >&2",
-                f'{back} && {fresh}; if systemctl restart docker.service && up; then {_FORGET}; echo "dockerd did not come up with our keys in $f: the file from before is back, and dockerd is up" >&2',
+                f'if [ -e "$f" ] && [ "$(sha256sum <"$f")" = "$(cat {BACKUP}.sum 2>/dev/null)" ]; then',
+                f'    if [ -e {BACKUP} ]; then cp -p {BACKUP} "$n" && mv -f "$n" "$f" && back=1; elif [ -e {BACKUP}.none ]; then rm -f "$f" && back=1; fi',
+                "fi",
+                '[ -z "$back" ] || echo "dockerd did not come up with our keys in $f: the file from before is back" >&2',
+                "if systemctl is-active --quiet docker.service; then",
+                f'    [ -z "$back" ] || {{ systemctl reload docker.service; {_FORGET}; }}',
+                f"    echo 'systemctl {verb} docker.service did not do; dockerd runs as before' >&2; exit 1",
+                "fi",
+                f"{fresh}; if systemctl restart docker.service && up; then {_FORGET}; echo 'dockerd is up' >&2",
                 "else echo 'dockerd does not come up: journalctl -u docker.service' >&2; fi; exit 1",
             ]
         )

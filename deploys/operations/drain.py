@@ -48,11 +48,14 @@ def drained(plan: Plan, drain: str | None, undrain: str | None, timeout: int) ->
     + timeout: seconds for each of them
     """
     now = machine()
-    if not drain or not undrain or now.boot.drained or not is_disturbing(plan, now):
+    if not drain or not undrain or not is_disturbing(plan, now):
         this_host().noop("nothing to drain")
         return
-    record = f"mkdir -p -m 700 {STATE_DIR} && : >{DRAIN_RECORD}"
-    yield StringCommand(f"{record} && {{ {_run(drain, timeout)}; }}")
+    if not now.boot.drained:
+        yield StringCommand(
+            f"mkdir -p -m 700 {STATE_DIR} && : >{DRAIN_RECORD} && ( {_run(drain, timeout)} ) || {{ {_FORGET}; exit 1; }}"
+        )
+    # Also where an earlier run has drained it: work may have come back since.
     users = busy(machine()) if is_executing() else ""
     if users:
         yield StringCommand(f"{_run(undrain, timeout)}; {_FORGET}")

@@ -124,7 +124,18 @@ def own_network_up(packed: Packed, engine: Engine, access: Access) -> Commands:
     folder = f"{OWN}/{name}"
     trial = f"{folder}.gpu-host-new"
     now = _compose(folder, name)
-    if now.digest == packed.digest and now.states and set(now.states) == {"running"}:
+    if not now.asked:
+        raise NoEngineError("no Docker engine answers; run deploys/gpu_host.py first")
+    if now.there and not now.digest:
+        raise ComposeRefusedError(
+            f"a Compose project {name} is there that this toolkit has not made: rename the folder, or remove that project"
+        )
+    # What ran once and ended well is as wanted.
+    if (
+        now.digest == packed.digest
+        and now.states
+        and all(s.startswith("running") or s == "exited 0" for s in now.states)
+    ):
         this_host().noop("the network runs as wanted")
         return
     up = f"timeout {UP_LIMIT} docker compose -p {shlex.quote(name)} up --detach --remove-orphans"
@@ -135,14 +146,30 @@ def own_network_up(packed: Packed, engine: Engine, access: Access) -> Commands:
     yield StringCommand(
         f"{unpack} && base64 -d | tar -x --no-same-owner -C {shlex.quote(trial)} -f -", _stdin=packed.text
     )
-    resolved = _compose(trial, name)
+    refusal = _refusal(_compose(trial, name), engine, access)
+    if refusal:
+        yield StringCommand(f"rm -rf {shlex.quote(trial)}")
+        raise ComposeRefusedError(refusal)
+    yield _placed(folder, trial, f"{up} && echo {packed.digest} >.gpu-host")
+
+
+def _refusal(resolved: ComposeNetwork, engine: Engine, access: Access) -> str:
+    """Everything that is to be said of it is said; why it must not run ("" it may)."""
     found = check_compose(resolved.document, engine, access)
     if found:
         say("\n" + describe_compose(this_host().name, found))
     stops = [f"{f.service}: {f.found}" for f in found if f.level == "stop"]
-    if resolved.error or stops:
-        yield StringCommand(f"rm -rf {shlex.quote(trial)}")
-        raise ComposeRefusedError(resolved.error or "; ".join(stops))
-    # Over what is there: the network's own data may lie in the same folder.
-    place = f"umask 022; mkdir -p {shlex.quote(folder)} && cp -a {shlex.quote(trial)}/. {shlex.quote(folder)}/ && rm -rf {shlex.quote(trial)}"
-    yield StringCommand(f"{place} && cd {shlex.quote(folder)} && {up} && echo {packed.digest} >.gpu-host")
+    nothing = resolved.error or "docker compose config gave no services"
+    return "; ".join(stops) or ("" if resolved.document.get("services") else nothing)
+
+
+def _placed(folder: str, trial: str, then: str) -> StringCommand:
+    """The trial folder laid over what is there, because the network's own data may lie in it; what was delivered before and is no more goes."""
+    new, old = shlex.quote(trial), shlex.quote(folder)
+    lines = [
+        f"umask 022; mkdir -p {old} && cd {old} && rm -f .gpu-host || exit 1",
+        f'[ ! -f .gpu-host-files ] || while IFS= read -r f; do [ -e {new}/"$f" ] || rm -f -- "./$f"; done <.gpu-host-files',
+        f"cp -a {new}/. ./ && (cd {new} && find . -type f) >.gpu-host-files && rm -rf {new} || exit 1",
+        then,
+    ]
+    return StringCommand("\n".join(lines))

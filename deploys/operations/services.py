@@ -20,7 +20,8 @@ from deploys.support.world import changing, machine
 Commands = Generator[Any, None, None]
 
 # Started only when a driver is loaded; without one they have nothing to do, or fail, which says nothing new.
-NEED_DRIVER = ("gpu-host-devices.service", "nvidia-persistenced.service")
+DEVICES = "gpu-host-devices.service"
+NEED_DRIVER = (DEVICES, "nvidia-persistenced.service")
 
 
 @operation()
@@ -41,6 +42,9 @@ def running(units: Sequence[str]) -> Commands:
             verbs.append("enable --quiet --no-reload" if busy(now) else "enable --quiet")
         if (state is None or state.active != "active") and not (unit in NEED_DRIVER and not now.driver.loaded):
             verbs.append("start")
+        elif unit == DEVICES and now.driver.loaded and now.driver.unlinked:
+            # Runs once more, and disturbs nobody: nodes have come since it last ran.
+            verbs.append("restart")
         for verb in verbs:
             touched = True
             fresh = _fresh(unit) if verb == "start" and not busy(now) else ""
@@ -88,6 +92,7 @@ def driver_loaded() -> Commands:
 
 # The daemons that hold the driver by design; what else holds it is somebody's work, and then the module stays.
 _LETS_GO = "nvidia-persistenced nvidia-fabricmanager"
+_EXPORTER = "gpu-host-exporter"
 _MODULES = "nvidia_peermem nvidia_uvm nvidia_drm nvidia_modeset nvidia"
 
 
@@ -108,11 +113,12 @@ def driver_reloaded() -> Commands:
     yield StringCommand(
         "\n".join(
             [
-                f"{note}; stopped=",
+                f"{note}; stopped= exporter=",
                 f'for u in {_LETS_GO}; do systemctl is-active --quiet $u && systemctl stop $u && stopped="$stopped $u"; done',
+                f"docker stop --time 10 {_EXPORTER} >/dev/null 2>&1 && exporter=1",
                 f"for m in {_MODULES}; do [ ! -d /sys/module/$m ] || rmmod $m || break; done",
                 f"sh {DEVICES_SCRIPT}",
-                "for u in $stopped; do systemctl start $u; done; exit 0",
+                f'for u in $stopped; do systemctl start $u; done; [ -z "$exporter" ] || docker start {_EXPORTER} >/dev/null; exit 0',
             ]
         )
     )

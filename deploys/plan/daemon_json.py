@@ -136,8 +136,12 @@ def registered(docker: Docker, wanted: Wanted = Wanted()) -> bool:
 
 
 def in_file(docker: Docker, wanted: Wanted) -> Wanted:
-    """What of it belongs into the file."""
-    return Wanted(wanted.runtime and not docker.runtime_flag, wanted.live_restore, wanted.cdi)
+    """What of it belongs into the file: dockerd does not start with a directive that is in its command line too."""
+    return Wanted(
+        wanted.runtime and not docker.runtime_flag,
+        None if "live-restore" in docker.flags else wanted.live_restore,
+        None if {"feature", "cdi-spec-dir"} & set(docker.flags) else wanted.cdi,
+    )
 
 
 def needs_start(docker: Docker, wanted: Wanted) -> bool:

@@ -20,9 +20,11 @@ modprobe nvidia-modeset 2>/dev/null
 [ -e /proc/driver/nvidia/version ] || { echo 'no NVIDIA driver is loaded: no device nodes'; exit 0; }
 gpus=$(ls /proc/driver/nvidia/gpus 2>/dev/null | wc -l)
 if have nvidia-modprobe; then
-    nvidia-modprobe -c 0 -u
+    # With -u the numbers are those of nvidia-uvm; 255 is nvidiactl.
+    nvidia-modprobe -u -c 0
+    nvidia-modprobe -c 255
     [ -d /sys/module/nvidia_modeset ] && nvidia-modprobe -m
-    n=1
+    n=0
     while [ "$n" -lt "$gpus" ]; do nvidia-modprobe -c "$n"; n=$((n + 1)); done
 elif have nvidia-ctk; then
     nvidia-ctk system create-device-nodes --control-devices

@@ -125,6 +125,11 @@ def make_stack(wanted: Monitoring, machine: Machine, services: Mapping[str, Serv
     )
 
 
+def _image(wanted: Monitoring, own: str, default: str) -> str:
+    """The image as named, or the default one. `docker load` drops digests, so an archive is asked by its tag."""
+    return own or (default.partition("@")[0] if wanted.archive else default)
+
+
 def container(name: str) -> str:
     return f"gpu-host-{name}"
 
@@ -148,7 +153,7 @@ def _prometheus(jobs: Mapping[str, str]) -> dict[str, Any]:
 
 def _prometheus_service(wanted: Monitoring) -> dict[str, Any]:
     return {
-        "image": wanted.prometheus_image or PROMETHEUS[0],
+        "image": _image(wanted, wanted.prometheus_image, PROMETHEUS[0]),
         "network_mode": "host",
         "command": [
             "--config.file=/etc/prometheus/prometheus.yml",
@@ -180,7 +185,7 @@ def _provider() -> dict[str, Any]:
 
 def _grafana_service(wanted: Monitoring) -> dict[str, Any]:
     return {
-        "image": wanted.grafana_image or GRAFANA[0],
+        "image": _image(wanted, wanted.grafana_image, GRAFANA[0]),
         "network_mode": "host",
         "user": f"{GRAFANA_UID}:0",
         "environment": {
@@ -204,7 +209,7 @@ def _grafana_service(wanted: Monitoring) -> dict[str, Any]:
 
 def _exporter_service(wanted: Monitoring, exporter: str, access: Access, count: int) -> dict[str, Any]:
     """The exporter sees every GPU. DCGM reads counters that need this capability (source: DCGM Exporter documentation)."""
-    image = wanted.exporter_image or (DCGM if exporter == "dcgm" else NVML)[0]
+    image = _image(wanted, wanted.exporter_image, (DCGM if exporter == "dcgm" else NVML)[0])
     keys = compose_keys(access, ALL, count)
     capabilities = {"cap_add": ["SYS_ADMIN"]} if exporter == "dcgm" else {}
     return {

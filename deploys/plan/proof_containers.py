@@ -97,9 +97,11 @@ def _inside(seen: Seen, name: str, which: str, how: str) -> Step:
     answer = seen.container.answers.get(which)
     if answer is None:
         return judged(name, None, f"{how}: no answer")
-    if answer.text.startswith(f"{OUT_OF_MEMORY} ") and working(seen.machine):
+    # Docker and Compose may say something beside the answer.
+    lines = answer.text.splitlines()
+    if any(line.startswith(f"{OUT_OF_MEMORY} cu") for line in lines) and working(seen.machine):
         return Step(name, "SKIP", "the GPU answers, but its memory is in use by others")
-    good = (answer.code, answer.text) == (0, "0")
+    good = answer.code == 0 and "0" in lines
     return judged(name, good, f"{how}: a kernel ran on every GPU" if good else f"{how}: {_trouble(answer)}")
 
 

@@ -8,7 +8,15 @@ from deploys.plan.machine import Machine, Process
 from deploys.plan.settings import Settings
 
 # Processes that hold the device files by design and let go when the driver is replaced.
-_TOLERATED_HOLDERS = ("nvidia-persiste", "nvidia-persistenced")
+_TOLERATED_HOLDERS = (
+    "nvidia-persiste",
+    "nvidia-persistenced",
+    "nv-fabricmanager",
+    "nvlsm",
+    "dcgm-exporter",
+    "nv-hostengine",
+    "nvidia_gpu_exporter",
+)
 # Reads figures only, and comes back by itself.
 _TOLERATED_CONTAINERS = ("gpu-host-exporter",)
 
@@ -82,9 +90,11 @@ def working(machine: Machine) -> tuple[Process, ...]:
 
 def busy(machine: Machine) -> str:
     """Who uses the GPUs, in words: processes, and containers that were given one, at work or not ("" nobody)."""
-    containers = [n for n in machine.docker.gpu_containers if n not in _TOLERATED_CONTAINERS]
+    containers = [n for n in machine.docker.gpu_containers or () if n not in _TOLERATED_CONTAINERS]
     holders = working(machine)
     parts = [name_processes(holders)] if holders else []
+    if machine.docker.gpu_containers is None:
+        parts.append("containers, perhaps: the engine could not be asked")
     if containers:
         names = ", ".join(containers[:5]) + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
         parts.append(f"container{'s' if len(containers) > 1 else ''} {names}")

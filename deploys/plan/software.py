@@ -125,7 +125,7 @@ class Docker(Record):
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
     `cdi`: the running engine reads CDI specifications; `hook_late`: the hook of `--gpus` came, or
-    changed, after its start; `gpu_containers`: names of running containers that were given a GPU; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
+    changed, after its start; `gpu_containers`: names of running containers that were given a GPU; `flags`: long options of its command line; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
     `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
@@ -137,11 +137,12 @@ class Docker(Record):
     default_runtime: str | None = None
     cgroup_driver: str | None = None
     running: int | None = None
-    gpu_containers: tuple[str, ...] = ()
+    gpu_containers: tuple[str, ...] | None = ()
     live_restore: bool | None = None
     cdi: bool | None = None
     hook_late: bool = False
     runtime_flag: bool = False
+    flags: tuple[str, ...] = ()
     unit_hosts: bool | None = None
     rootless: tuple[int, ...] = ()
     compose: str | None = None

@@ -15,7 +15,7 @@ from deploys.plan.describe import describe
 from deploys.plan.machine import Process
 from deploys.plan.reboot import reboot_reasons
 from tests.deploys.bench import commands, commands_of, engine, plan_for
-from tests.plan.hosts import changed, debian_12_bare, debian_13_converged
+from tests.plan.hosts import changed, debian_12_bare, debian_13_converged, holders
 
 
 def test_busy_gpus_put_a_reboot_off(host: SimpleNamespace) -> None:
@@ -80,6 +80,14 @@ def test_reboot_that_never_happened_is_tried_again(host: SimpleNamespace) -> Non
         ({"driver__loaded": "550.90.07", "driver__holders": (Process(7, "ml", "python3", ("/dev/nvidia0",)),)}, False),
         ({"driver__loaded": "550.90.07", "docker__gpu_containers": ("llm",)}, False),
         ({"driver__loaded": "550.90.07", "docker__gpu_containers": ("gpu-host-exporter",)}, True),
+        ({"driver__loaded": "550.90.07", "docker__gpu_containers": None}, False),
+        (
+            {
+                "driver__loaded": "550.90.07",
+                "driver__holders": holders("/usr/bin/nv-fabricmanager -c x", "dcgm-exporter"),
+            },
+            True,
+        ),
         ({"driver__loaded": "550.90.07", "nouveau__loaded": True}, False),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,18 @@ def pretend_gpu(host: Host, folder: Path) -> None:
     host.nsenter(
         "mkdir -p /sys/module/nvidia; mknod /dev/nvidia0 c 10 229; mknod /dev/nvidiactl c 195 255; mknod /dev/nvidia-uvm c 510 0"
     )
+
+
+def make_site(make_host: Callable[..., Host], folder: Path, name: str, daemon_json: str) -> Site:
+    """A host with Docker and Compose that starts with this daemon.json, and the images "idle" (sleep) and "tool" (ls)."""
+    host = make_host(
+        "trixie", name, nouveau="absent", gpu_driver="nvidia", stand_ins={"/proc/driver/nvidia/version": NVRM}
+    )
+    install(host, "docker-compose", "busybox-static")
+    pretend_gpu(host, folder)
+    host.put("/etc/docker/daemon.json", daemon_json)
+    host.nsenter(
+        "systemctl restart docker; mkdir -p /tmp/i/bin && cp /bin/busybox /tmp/i/bin/sleep && tar -C /tmp/i -c . | docker import - idle; "
+        "cp /bin/busybox /tmp/i/bin/ls && tar -C /tmp/i -c . | docker import - tool"
+    )
+    return Site(host, folder)

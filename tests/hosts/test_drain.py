@@ -77,4 +77,17 @@ def test_command_that_hangs_is_ended_at_its_limit(host: Host, tmp_path: Path) ->
     code, said = run(host, tmp_path, "sleep 500", gpu_drain_timeout=3)
     assert code == 1
     assert "this command failed, or did not end within 3 s: sleep 500" in said
+    assert host.nsenter("ls -A /var/lib/gpu-host", check=False).stdout == "", (
+        "a host that was not drained is not called drained"
+    )
+    assert host.boot_id() == before
+
+
+def test_work_that_came_back_to_a_drained_host_is_not_disturbed(host: Host, tmp_path: Path) -> None:
+    host.nsenter("mkdir -p /var/lib/gpu-host; touch /var/lib/gpu-host/drained")
+    before = host.boot_id()
+    code, said = run(host, tmp_path, "echo away >>/srv/log")
+    assert code == 1
+    assert "still in use by model-server" in said
+    assert host.nsenter("cat /srv/log").stdout == "back\n"
     assert host.boot_id() == before

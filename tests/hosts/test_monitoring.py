@@ -206,7 +206,8 @@ def answers(url: str) -> bool:
     return False
 
 
-COMPOSE = """services:
+COMPOSE = """version: "3.8"
+services:
   llm:
     image: stand-in/exporter:1
     command: ["httpd", "-f", "-p", "8000", "-h", "/srv"]
@@ -253,8 +254,46 @@ def test_own_network_runs_keeps_its_data_and_is_left_alone(site: Watched, tmp_pa
     assert site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)}).returncode == 0
     assert site.ask("/ok", 18100) == "two\n"
     assert site.host.nsenter("cat /srv/gpu-host/stack/data/file; ls -A /srv/gpu-host").stdout == "kept\nstack\n"
-    (own / "docker-compose.yaml").write_text("services: [")
+    # What it has no more goes, and what ran once and ended well is as wanted.
+    (own / "page/ok").unlink()
+    (own / "docker-compose.yaml").rename(own / "compose.yaml")
+    once = '  once:\n    image: stand-in/exporter:1\n    command: ["true"]\n'
+    (own / "compose.yaml").write_text(good + once)
+    assert site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)}).returncode == 0
+    assert (
+        site.host.nsenter(
+            "cd /srv/gpu-host/stack; ls page docker-compose.yaml 2>/dev/null; cat data/file", check=False
+        ).stdout
+        == "page:\nkept\n"
+    )
+    wait_for(
+        lambda: "exited" in site.host.nsenter("docker inspect --format '{{.State.Status}}' stack-once-1").stdout,
+        30,
+        "once to end",
+    )
+    assert site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)}).returncode == 0
+    assert site.report()["changed"] == []
+    (own / "page/ok").write_text("two\n")
+    assert site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)}).returncode == 0
+    (own / "compose.yaml").write_text("services: [")
     done = site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)})
     assert done.returncode == 1
     assert site.ask("/ok", 18100) == "two\n"
     assert FOLDER != "/srv/gpu-host"
+
+
+def test_project_of_somebody_else_stays(site: Watched, tmp_path: Path) -> None:
+    site.host.put(
+        "/opt/theirs/compose.yaml", 'services:\n  a:\n    image: stand-in/exporter:1\n    command: ["sleep", "900"]\n'
+    )
+    site.host.nsenter("cd /opt/theirs && docker compose up -d")
+    life = site.life()
+    own = tmp_path / "theirs"
+    own.mkdir()
+    (own / "compose.yaml").write_text(
+        'services:\n  b:\n    image: stand-in/exporter:1\n    command: ["sleep", "900"]\n'
+    )
+    done = site.run("deploys/monitoring.py", gpu_monitoring={"directory": str(own)})
+    assert done.returncode == 1
+    assert "a Compose project theirs is there that this toolkit has not made" in done.stderr + done.stdout
+    assert site.life() == life

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deploys.knowledge.gpu_access import CDI_FOLDERS
-from deploys.plan.daemon_json import FOLDERS_KEY, RUNTIME, RUNTIME_PATH, DaemonJsonError, Wanted, merge
+from deploys.plan.daemon_json import FOLDERS_KEY, RUNTIME, RUNTIME_PATH, DaemonJsonError, Wanted, in_file, merge
+from deploys.plan.software import Docker
 
 ALL = Wanted(runtime=True, live_restore=True, cdi=True)
 FULL = '{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}, "live-restore": true, "features": {"cdi": true}'
@@ -104,6 +105,19 @@ def holds(text: str | None) -> str:
 )
 def test_every_kind(text: str | None, way: str) -> None:
     assert holds(text) == way
+
+
+@pytest.mark.parametrize(
+    ("flags", "left"),
+    [
+        ((), ALL),
+        (("live-restore", "containerd"), Wanted(True, None, True)),
+        (("feature",), Wanted(True, True, None)),
+        (("cdi-spec-dir",), Wanted(True, True, None)),
+    ],
+)
+def test_what_stands_in_the_command_line_of_dockerd_is_left_out(flags: tuple[str, ...], left: Wanted) -> None:
+    assert in_file(Docker(flags=flags), ALL) == left
 
 
 def any_value(dice: random.Random, depth: int) -> Any:

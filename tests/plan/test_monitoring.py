@@ -111,12 +111,18 @@ def test_model_services_and_the_users_app_are_scraped() -> None:
         ({"exporter_port": 9401}, {"gpu-host-prometheus", "gpu-host-exporter"}),
         ({"exporter": "nvml"}, {"gpu-host-grafana", "gpu-host-exporter"}),
         ({"grafana_image": "mirror.example/grafana:13"}, {"gpu-host-grafana"}),
-        ({"archive": "/srv/images.tar"}, set()),
+        # `docker load` drops digests, so an archive is asked by tag.
+        ({"archive": "/srv/images.tar"}, {"gpu-host-prometheus", "gpu-host-grafana"}),
     ],
 )
 def test_a_setting_touches_its_containers_and_no_other(change: dict[str, Any], touched: set[str]) -> None:
     before, after = stack().digests, stack(replace(Monitoring(), **change)).digests
     assert {name for name in before if before[name] != after[name]} == touched
+
+
+def test_images_of_an_archive_are_asked_by_tag() -> None:
+    images = stack(Monitoring(archive="/srv/images.tar")).images.values()
+    assert [i for i in images if "@" in i] == []
 
 
 JOBS = {"gpu": "127.0.0.1:9400/metrics", "llm": "127.0.0.1:18000/metrics"}

@@ -164,6 +164,12 @@ def test_a_container_without_its_gpu_is_seen(which: str, answer: ContainerAnswer
     assert verdict(DONE, steps) == "not-ready"
 
 
+def test_what_docker_says_beside_the_answer_is_no_trouble() -> None:
+    """Compose 5 tells on standard error what it creates."""
+    chatty = ContainerProof(dict.fromkeys(TRIES, ContainerAnswer(0, "Container proof-run-1  Creating\n0")))
+    assert verdict(DONE, prove(DONE, GOOD, Settings(), chatty)) == "ready"
+
+
 def test_a_try_without_an_answer_is_unknown_and_one_that_was_not_made_says_why() -> None:
     assert [s.result for s in prove(DONE, GOOD, Settings(), ContainerProof()) if s.name in CONTAINERS] == [
         "UNKNOWN"

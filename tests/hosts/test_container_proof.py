@@ -1,0 +1,135 @@
+"""The proof in containers on a real engine; what needs silicon is played, and made to lie. Device nodes at boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from deploys.plan.devices import device_files
+from tests.bed.host import Host
+from tests.hosts import engine_lab
+from tests.hosts.engine_lab import LIE, LIE_INSIDE, Site
+
+INSIDE = ("container_gpu", "compose_gpu", "container_keeps_gpu")
+
+
+@pytest.fixture(scope="module")
+def site(make_module_host: Callable[..., Host], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = engine_lab.make_site(
+        make_module_host, tmp_path_factory.mktemp("proof"), "proof", '{"features": {"cdi": true}}'
+    )
+    site.host.nsenter("docker run -d --name busy idle sleep 3000")
+    return site
+
+
+def test_busy_host_is_not_made_to_read_its_units_again(site: Site) -> None:
+    said = site.proof()
+    assert said["container_gpu"] == ("PASS", "docker run: a kernel ran on every GPU")
+    assert said["compose_gpu"] == ("PASS", "docker compose run: a kernel ran on every GPU")
+    assert said["container_keeps_gpu"] == ("SKIP", "not tried: 1 containers run that it could harm")
+
+
+def test_container_has_its_gpu_and_keeps_it(site: Site) -> None:
+    site.host.nsenter("docker rm -f busy")
+    said = site.proof()
+    assert {said[name][0] for name in INSIDE} == {"PASS"}
+    assert (
+        site.host.nsenter(
+            "docker ps -a -q; docker images -q gpu-host-proof; docker network ls -q --filter name=gpu-host"
+        ).stdout
+        == ""
+    )
+
+
+@pytest.fixture
+def lie(site: Site) -> Iterator[Callable[[str, str], None]]:
+    """`lie(FILE, TEXT)`: until the end of the test."""
+    before: dict[str, str] = {}
+
+    def tell(path: str, text: str) -> None:
+        before[path] = site.host.nsenter(f"cat {path} 2>/dev/null", check=False).stdout
+        site.host.nsenter(f"cat >{path}", text_in=text)
+
+    yield tell
+    for path, text in before.items():
+        site.host.nsenter(f"cat >{path}" if text else f": >{path}", text_in=text)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [("dead", "cuInit: unknown error (999)"), ("none", "no device (100)"), ("idle", "wrote 0 and not 4711"), ("hang", "within 60 s")],
+)  # fmt: skip
+def test_nvidia_smi_is_fine_and_cuda_is_not(site: Site, lie: Callable[[str, str], None], how: str, words: str) -> None:
+    lie(LIE, how)
+    said = site.proof()
+    assert said["nvml"][0] == "PASS"
+    assert said["cuda_call"][0] in ("FAIL", "UNKNOWN")
+    assert words in said["cuda_call"][1]
+    assert {said[name][0] for name in INSIDE} == {"SKIP"}
+    assert site.report()["state"] == "not-ready"
+
+
+@pytest.mark.parametrize(("how", "words"), [("dead", "unknown error (999)"), ("idle", "wrote 0")])
+def test_the_host_is_fine_and_its_containers_are_not(
+    site: Site, lie: Callable[[str, str], None], how: str, words: str
+) -> None:
+    lie(LIE_INSIDE, how)
+    said = site.proof()
+    assert said["cuda_call"][0] == "PASS"
+    for name in INSIDE:
+        assert said[name][0] == "FAIL"
+        assert words in said[name][1]
+
+
+def test_gpu_that_is_lost_when_systemd_reads_its_units_again(site: Site) -> None:
+    """No device rule is at work here: the loss is played by what the word daemon-reload sets off."""
+    program = "/usr/local/bin/systemctl"
+    body = f'[ "$1" != daemon-reload ] || echo dead >{LIE_INSIDE}\nexec /usr/bin/systemctl "$@"'
+    site.host.put(program, f"#!/bin/sh\n{body}\n", 0o755)
+    said = site.proof()
+    site.host.nsenter(f"rm {program}; : >{LIE_INSIDE}")
+    assert said["container_gpu"][0] == said["compose_gpu"][0] == "PASS"
+    assert said["container_keeps_gpu"] == ("FAIL", "after systemctl daemon-reload: cuInit: unknown error (999)")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [("exit 0", "0 GPUs answer, 1 on the PCI bus"), ("sleep 600", "hung and was ended"), ("echo oops; exit 6", "ended with 6: oops")],
+)  # fmt: skip
+def test_nvidia_smi_that_lies(site: Site, lie: Callable[[str, str], None], body: str, words: str) -> None:
+    lie("/usr/bin/nvidia-smi", f"#!/bin/sh\n{body}\n")
+    said = site.proof()
+    assert said["nvml"][0] == "FAIL"
+    assert words in said["nvml"][1]
+
+
+# As NVIDIA's: with -u the numbers are those of nvidia-uvm; 255 is nvidiactl.
+MODPROBE = """#!/bin/sh
+case $* in
+  *-u*) mknod /dev/nvidia-uvm c 510 0; mknod /dev/nvidia-uvm-tools c 510 1 ;;
+  '-c 255') mknod /dev/nvidiactl c 195 255 ;;
+  '-c '*) mknod "/dev/nvidia$2" c 195 "$2" ;;
+esac
+"""
+
+
+def test_device_nodes_and_their_links_are_there_at_boot_before_docker(site: Site) -> None:
+    site.host.put("/usr/bin/nvidia-modprobe", MODPROBE, 0o755)
+    for file in device_files():
+        site.host.put(file.path, file.content)
+    site.host.nsenter(
+        "mkdir -p /etc/hostmask-gpus/0000:00:1e.0; systemctl enable gpu-host-devices && rm -f /etc/docker/daemon.json; "
+        "sed -i s,/proc/driver/nvidia/gpus,/etc/hostmask-gpus, /etc/gpu-host/devices"
+    )
+    site.host.reboot()
+    assert site.proof()["device_nodes"][0] == "PASS"
+    assert site.host.nsenter("readlink /dev/char/195:0 /dev/char/510:0").stdout == "../nvidia0\n../nvidia-uvm\n"
+    moments = [
+        int(site.host.nsenter(f"systemctl show -p {what} --value {unit}").stdout)
+        for unit, what in (
+            ("gpu-host-devices", "ActiveEnterTimestampMonotonic"),
+            ("docker", "InactiveExitTimestampMonotonic"),
+        )
+    ]
+    assert 0 < moments[0] <= moments[1]
