@@ -66,7 +66,17 @@ def _create(service: Service, access: Access, count: int) -> Commands:
     yield write(environment_file(service))
     words = (*container_words(service, access, count), "--label", f"{CONFIG_LABEL}={config_of(service, access, count)}")
     make = shlex.join(["docker", "create", *words, service.image, *service.command])
-    yield StringCommand(f"{make} >/dev/null && docker start {name} >/dev/null")
+    yield StringCommand(f"{make} >/dev/null && {_started(service)}")
+
+
+def _started(service: Service) -> str:
+    """`docker start`; what Docker says when it fails, and in plain words where that is about the driver."""
+    words = "unsatisfied condition: (cuda|driver)"
+    why = shlex.quote(
+        f"the driver of this host is too old for the image {service.image}: use an image for an older CUDA, or a newer gpu_driver_branch"
+    )
+    name = shlex.quote(service.name)
+    return f'{{ said=$(docker start {name} 2>&1 >/dev/null) || {{ echo "$said" >&2; echo "$said" | grep -Eq \'{words}\' && echo {why} >&2; false; }}; }}'
 
 
 def _settled(service: Service) -> StringCommand:
@@ -117,7 +127,7 @@ def containers_run(services: Sequence[Service], access: Access, count: int) -> C
                 yield StringCommand(f"docker rm --force {shlex.quote(service.name)} >/dev/null")
             yield from _create(service, access, count)
         elif there is not None and there.state != "running":
-            yield StringCommand(f"docker start {shlex.quote(service.name)} >/dev/null")
+            yield StringCommand(_started(service))
         else:
             continue
         changed = True

@@ -171,6 +171,27 @@ def test_image_that_is_nowhere_is_told_apart(site: Site) -> None:
     assert "the image registry.invalid/none:1 is not in /srv/server.tar" in loaded.stderr + loaded.stdout
 
 
+TOO_OLD = """#!/bin/sh
+while [ $# -gt 0 ]; do [ "$1" = --log ] && log=$2; shift; done
+echo '{"level":"error","msg":"nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0, please update your driver to a newer version"}' >>"$log"
+exit 1
+"""
+
+
+def test_driver_that_is_too_old_for_the_image_is_named(site: Site) -> None:
+    """The runtime refuses such an image when the container starts; its own words, written as it writes them."""
+    site.host.put("/usr/bin/nvidia-container-runtime", TOO_OLD, 0o755)
+    site.services["new"] = {"image": IMAGE, "command": SERVE}
+    done = site.run()
+    site.services.pop("new")
+    site.host.put("/usr/bin/nvidia-container-runtime", RUNTIME, 0o755)
+    site.host.nsenter("docker rm --force new")
+    assert done.returncode == 1
+    said = done.stderr + done.stdout
+    assert "unsatisfied condition: cuda>=13.0" in said
+    assert f"the driver of this host is too old for the image {IMAGE}" in said
+
+
 def test_container_of_somebody_else_stays(site: Site) -> None:
     site.host.nsenter(f"docker run -d --name theirs {IMAGE} sleep 600")
     theirs = site.life()["theirs"]
