@@ -53,6 +53,9 @@ _settings: dict[str, Any] = {
     "gpu_undrain": None,
     # Seconds that each of them may take.
     "gpu_drain_timeout": 600,
+    # With --rolling: how many hosts may be down at once, and how many may fail before no other is begun. The first host goes alone.
+    "gpu_max_unavailable": 1,
+    "gpu_max_failed": 0,
     # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
     "gpu_reboot": "when-needed",
     # Seconds that a host may take to come back.

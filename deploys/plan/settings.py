@@ -36,6 +36,7 @@ class Settings:
     serves the release, the distribution's own packages elsewhere. `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
     (no toolkit). `docker_live_restore` (containers outlive dockerd) and `docker_cdi` None leave daemon.json as it is. `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
+    `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
     """
@@ -59,6 +60,8 @@ class Settings:
     drain: str | None = None
     undrain: str | None = None
     drain_timeout: int = 600
+    max_unavailable: int = 1
+    max_failed: int = 0
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
@@ -90,6 +93,8 @@ _VALIDATORS: Mapping[str, Validator] = {
     "drain": values.command,
     "undrain": values.command,
     "drain_timeout": values.whole_number(1, 86400, "seconds"),
+    "max_unavailable": values.whole_number(1, None, "hosts"),
+    "max_failed": values.whole_number(0, None, "hosts"),
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),

@@ -17,6 +17,7 @@ from pyinfra_cli.cli import cli
 from pyinfra_cli.main import main as run_pyinfra
 
 from deploys.plan.settings import Settings
+from deploys.support import rolling
 from deploys.support.context import this_state
 from deploys.support.outcome import install
 
@@ -159,6 +160,8 @@ def exit_code(code: int, stage: StateStage, *, reached: bool, looked_only: bool)
 def main() -> None:
     """Run pyinfra with the arguments of this process."""
     cwd, terminal = Path.cwd(), sys.stdin is not None and sys.stdin.isatty()
+    if "--rolling" in sys.argv[1:]:
+        sys.exit(_rolling([word for word in sys.argv[1:] if word != "--rolling"], cwd))
     try:
         words = pyinfra_arguments(sys.argv[1:], cwd=cwd, terminal=terminal, always_yes=_yes_by_environment())
     except UsageError as error:
@@ -172,6 +175,29 @@ def main() -> None:
         run_pyinfra()
     except SystemExit as end:
         sys.exit(_judge(end, CommandLine(words)))
+
+
+def _rolling(arguments: list[str], cwd: Path) -> int:
+    """`--rolling`: the same arguments, in waves."""
+    try:
+        line = rolling_line(arguments, cwd)
+    except UsageError as error:
+        sys.stderr.write(f"provision: {error}\n")
+        return USAGE
+    options = [w for i, w in enumerate(line.words) if i not in line.positional and w not in ("-y", "--yes")]
+    return rolling.main(line.words[line.positional[0]], line.operations(), options)
+
+
+def rolling_line(arguments: list[str], cwd: Path) -> CommandLine:
+    """The arguments of a rolling run, completed. Raises UsageError."""
+    line = CommandLine(_complete(CommandLine(list(arguments)), cwd))
+    if not all((cwd / name).is_file() for name in line.operations()):
+        raise UsageError("--rolling is for deploys, not for facts and commands")
+    if not line.has("-y", "--yes"):
+        raise UsageError("--rolling asks nothing between its waves: add -y")
+    if line.has("--dry"):
+        raise UsageError("--rolling and --dry exclude each other: leave out --rolling to see all plans")
+    return line
 
 
 def _yes_by_environment() -> bool:

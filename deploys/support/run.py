@@ -101,6 +101,8 @@ def read_settings() -> Settings | None:
         refuse("refused", f"settings: {', '.join(p.key for p in error.problems)}")
         return None
     LEDGER.report_dir = settings.report_dir
+    outcome = current()
+    outcome.max_unavailable, outcome.max_failed = settings.max_unavailable, settings.max_failed
     return settings
 
 

@@ -1,0 +1,61 @@
+"""`./provision INVENTORY --rolling`: the whole fleet is judged first, then done in waves, each a run of pyinfra of its own.
+
+pyinfra does an operation on all hosts before the next one, and looks at failures only after it; with `_serial` all hosts would be drained before
+the first reboots. A wave ends with the proof of its hosts, so drain, reboot, proof and undrain of one host are over before the next begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploys.plan.rolling import GOOD, Wave, roll
+
+RESULT = "GPU_HOST_RESULT"
+FAILED, USAGE = 1, 2
+
+
+def _pyinfra(words: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
+    """One run with these arguments; its exit code and what it says of each host."""
+    with tempfile.TemporaryDirectory(prefix="gpu-host-") as folder:
+        result = Path(folder) / "result.json"
+        command = [sys.executable, "-I", "-m", "deploys.support.front", *words]
+        code = subprocess.run(
+            command, env={**os.environ, RESULT: str(result)}, stdin=subprocess.DEVNULL, check=False
+        ).returncode
+        try:
+            return code, json.loads(result.read_text(encoding="utf-8"))["hosts"]
+        except (OSError, ValueError, KeyError):
+            return code, []
+
+
+def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
+    """Judge all, then roll; returns the exit code. `options` are pyinfra's, without --limit of the waves."""
+    code, judged = _pyinfra([inventory, "deploys/preflight.py", "-y", *options])
+    passed = [h for h in judged if h["state"] == "passed"]
+    if not passed:
+        sys.stderr.write("provision: no host may be done; nothing was changed\n")
+        return code or FAILED
+    most_down = min(h["max_unavailable"] for h in passed)
+    budget = min(h["max_failed"] for h in passed)
+
+    def run(number: int, wave: Wave) -> Mapping[str, str]:
+        sys.stderr.write(f"\nrolling: wave {number}: {', '.join(wave)}\n")
+        limits = [word for host in wave for word in ("--limit", host)]
+        _, hosts = _pyinfra([inventory, *deploys, "-y", *options, *limits])
+        return {h["host"]: h["state"] for h in hosts}
+
+    rolled = roll([h["host"] for h in passed], most_down, budget, run)
+    refused = [f"{h['host']} {h['state']}" for h in judged if h["state"] != "passed"]
+    rows = [f"{host} {state}" for host, state in rolled.states.items()]
+    rows += [f"{host} not begun" for host in rolled.left]
+    sys.stderr.write("\nrolling:\n" + "".join(f"    {row}\n" for row in (*rows, *refused)))
+    if rolled.why:
+        sys.stderr.write(f"rolling ended: {rolled.why}; {len(rolled.left)} hosts were not begun\n")
+    return 0 if set(rolled.states.values()) <= GOOD and not rolled.left and not refused else FAILED

@@ -1,0 +1,56 @@
+"""`./provision --rolling`: what it refuses, and that all hosts are judged before the first one has its turn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("inventories/example.py --rolling", "asks nothing between its waves: add -y"),
+        ("inventories/example.py --rolling -y --dry", "exclude each other"),
+        ("inventories/example.py fact facts.gpu.NvidiaDevices --rolling -y", "is for deploys"),
+        ("inventories/exmaple.py --rolling -y", "no inventory file inventories/exmaple.py"),
+    ],
+)
+def test_rolling_run_that_means_nothing_is_refused(arguments: str, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploys.support.front", *arguments.split()],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path) -> None:
+    """On recorded hosts: those that are refused have no turn, and the canary, which a recording cannot be proven on, ends it."""
+    arguments = [
+        "inventories/lab.py",
+        "--rolling",
+        "-y",
+        "--limit",
+        "@fake/bare-t4",
+        "--limit",
+        "@fake/debian-13",
+        "--limit",
+        "@fake/no-gpu",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "deploys.support.front", *arguments, "--data", f"gpu_report_dir={tmp_path}"],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "@fake/no-gpu refused" in done.stderr
+    assert "rolling: wave 1: @fake/bare-t4\n" in done.stderr
+    assert "@fake/debian-13 not begun" in done.stderr
+    assert "rolling ended: 1 host (@fake/bare-t4) failed, 0 may (gpu_max_failed); 1 hosts were not begun" in done.stderr

@@ -1,0 +1,95 @@
+"""A rolling run over real hosts: one is drained, rebooted, proven and called back before the next begins; a canary that fails spares all others."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bed.host import Host
+from tests.bed.inventory import write_inventory
+from tests.bed.shell import REPOSITORY, run
+
+DEPLOY = f"""
+import sys
+sys.path.insert(0, {str(REPOSITORY)!r})
+from dataclasses import replace
+from deploys.knowledge.distros import find_distro
+from deploys.operations import reboot
+from deploys.plan.plan import make_plan
+from deploys.steps import drain
+from deploys.support.outcome import current
+from deploys.support.run import begin, entry
+
+def main():
+    brief = begin(decide=False)
+    if brief:
+        plan = make_plan(brief.machine, brief.settings, find_distro("debian", "12"))
+        plan = replace(plan, packages=replace(plan.packages, wanted=()))  # only the reboot is at stake
+        drain.drain(plan=plan, settings=brief.settings)
+        reboot.rebooted_when_needed(name="Reboot", allowed=True, timeout=60)
+        drain.undrain(settings=brief.settings)
+        current().state = "passed"
+
+entry(main)
+"""
+
+
+@pytest.fixture
+def fleet(make_host: Callable[..., Host]) -> list[Host]:
+    hosts = [make_host("bookworm", f"roll-{n}") for n in range(3)]
+    for host in hosts:
+        host.put("/etc/modprobe.d/no.conf", "blacklist nouveau\n")
+    return hosts
+
+
+def roll(hosts: list[Host], folder: Path, **data: Any) -> subprocess.CompletedProcess[str]:
+    (folder / "deploy.py").write_text(DEPLOY)
+    log = "date +%s.%N >>/srv/{}; cat /proc/sys/kernel/random/boot_id >/srv/{}-boot"
+    settings = {
+        "gpu_drain": log.format("away", "away"),
+        "gpu_undrain": log.format("back", "back"),
+        "gpu_report_dir": None,
+        **data,
+    }
+    inventory = write_inventory(folder / "inventory.py", hosts, settings)
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "deploys.support.front",
+        inventory,
+        folder / "deploy.py",
+        "--rolling",
+        "-y",
+    ]
+    done = run(words, check=False, timeout=600, cwd=REPOSITORY)
+    print(done.stderr[-6000:])
+    return done
+
+
+def test_one_host_is_over_before_the_next_begins(fleet: list[Host], tmp_path: Path) -> None:
+    done = roll(fleet, tmp_path)
+    assert done.returncode == 0
+    turns = []
+    for host in fleet:
+        away, back = (float(host.nsenter(f"cat /srv/{name}").stdout) for name in ("away", "back"))
+        turns.append((away, back))
+        assert host.nsenter("cat /srv/away-boot").stdout != host.nsenter("cat /srv/back-boot").stdout
+    assert turns == sorted(turns)
+    assert all(back < away for (_, back), (away, _) in itertools.pairwise(turns))
+    assert "rolling: wave 3: roll-2" in done.stderr
+
+
+def test_canary_that_does_not_come_back_spares_the_others(fleet: list[Host], tmp_path: Path) -> None:
+    fleet[0].on_reboot(returns=False)
+    boots = [host.boot_id() for host in fleet[1:]]
+    done = roll(fleet, tmp_path, gpu_max_unavailable=3)
+    assert done.returncode == 1
+    assert "1 host (roll-0) failed, 0 may (gpu_max_failed); 2 hosts were not begun" in done.stderr
+    assert [host.boot_id() for host in fleet[1:]] == boots
+    assert fleet[1].nsenter("ls /srv").stdout == ""
