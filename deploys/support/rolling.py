@@ -17,6 +17,7 @@ from typing import Any
 
 from deploys.plan.rolling import GOOD, Wave, roll
 
+PREFLIGHT = Path(__file__).resolve().parents[1] / "preflight.py"
 RESULT = "GPU_HOST_RESULT"
 FAILED, USAGE = 1, 2
 
@@ -37,7 +38,7 @@ def _pyinfra(words: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
 
 def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
     """Judge all, then roll; returns the exit code. `options` are pyinfra's, without --limit of the waves."""
-    code, judged = _pyinfra([inventory, "deploys/preflight.py", "-y", *options])
+    code, judged = _pyinfra([inventory, str(PREFLIGHT), "-y", *options])
     passed = [h for h in judged if h["state"] == "passed"]
     if not passed:
         sys.stderr.write("provision: no host may be done; nothing was changed\n")

@@ -35,7 +35,7 @@ def test_rolling_run_that_means_nothing_is_refused(arguments: str, words: str) -
 def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path) -> None:
     """On recorded hosts: those that are refused have no turn, and the canary, which a recording cannot be proven on, ends it."""
     arguments = [
-        "inventories/lab.py",
+        f"{ROOT}/inventories/lab.py",
         "--rolling",
         "-y",
         "--limit",
@@ -47,7 +47,7 @@ def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path
     ]
     done = subprocess.run(
         [sys.executable, "-m", "deploys.support.front", *arguments, "--data", f"gpu_report_dir={tmp_path}"],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
     assert "@fake/no-gpu refused" in done.stderr
