@@ -29,7 +29,7 @@ if have nvidia-modprobe; then
 elif have nvidia-ctk; then
     nvidia-ctk system create-device-nodes --control-devices
 fi
-for node in /dev/nvidia[0-9]* /dev/nvidiactl /dev/nvidia-uvm /dev/nvidia-uvm-tools /dev/nvidia-modeset /dev/nvidia-caps/*; do
+for node in /dev/nvidia* /dev/nvidia-caps/*; do
     [ -c "$node" ] || continue
     set -- $(stat -c '0x%t 0x%T' "$node")
     ln -sfn "..${node#/dev}" "/dev/char/$(($1)):$(($2))"

@@ -107,7 +107,7 @@ def test_nvidia_smi_that_lies(site: Site, lie: Callable[[str, str], None], body:
 # As NVIDIA's: with -u the numbers are those of nvidia-uvm; 255 is nvidiactl.
 MODPROBE = """#!/bin/sh
 case $* in
-  *-u*) mknod /dev/nvidia-uvm c 510 0; mknod /dev/nvidia-uvm-tools c 510 1 ;;
+  *-u*) mknod /dev/nvidia-uvm c 510 0; mknod /dev/nvidia-nvswitch0 c 511 0; mknod /dev/nvidia-uvm-tools c 510 1 ;;
   '-c 255') mknod /dev/nvidiactl c 195 255 ;;
   '-c '*) mknod "/dev/nvidia$2" c 195 "$2" ;;
 esac
@@ -124,6 +124,10 @@ def test_device_nodes_and_their_links_are_there_at_boot_before_docker(site: Site
     )
     site.host.reboot()
     assert site.proof()["device_nodes"][0] == "PASS"
+    nodes = "for n in /dev/nvidia*; do [ -e /dev/char/$(stat -c %Hr:%Lr $n) ] || echo $n; done"
+    assert site.host.nsenter(nodes).stdout == "", (
+        "whatever node there is has its link, or the unit would run again each time"
+    )
     assert site.host.nsenter("readlink /dev/char/195:0 /dev/char/510:0").stdout == "../nvidia0\n../nvidia-uvm\n"
     moments = [
         int(site.host.nsenter(f"systemctl show -p {what} --value {unit}").stdout)
