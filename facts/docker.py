@@ -86,6 +86,7 @@ def parse(text: str) -> Docker:
     info = _json(tagged.all("info"))
     engine, error = _engine(tagged, info)
     answered = bool(engine)
+    running = _together(info, "ContainersRunning", "ContainersPaused") if answered else None
     return Docker(
         client=client,
         engine=engine,
@@ -100,8 +101,8 @@ def parse(text: str) -> Docker:
         rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
-        gpu_containers=_gpu_containers(tagged, engine),
-        running=_together(info, "ContainersRunning", "ContainersPaused") if answered else None,
+        gpu_containers=_gpu_containers(tagged, engine, running),
+        running=running,
         live_restore=info["LiveRestoreEnabled"]
         if isinstance(info.get("LiveRestoreEnabled"), bool) and answered
         else None,
@@ -134,9 +135,9 @@ def _json(lines: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _gpu_containers(tagged: Tagged, engine: str | None) -> tuple[str, ...] | None:
-    """Names; None where an engine that is there could not be asked."""
-    if "gpu-asked" in tagged or engine == "":
+def _gpu_containers(tagged: Tagged, engine: str | None, running: int | None) -> tuple[str, ...] | None:
+    """Names; None where an engine that runs containers could not be asked."""
+    if "gpu-asked" in tagged or engine == "" or running == 0:
         return tuple(sorted(n.strip().lstrip("/") for n in tagged.all("gpu-container") if n.strip()))
     return None
 
