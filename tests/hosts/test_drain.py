@@ -9,28 +9,7 @@ import pytest
 
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
-
-DEPLOY = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parents[2])!r})
-from dataclasses import replace
-from deploys.knowledge.distros import find_distro
-from deploys.plan.plan import make_plan
-from deploys.steps import drain
-from deploys.operations import reboot
-from deploys.support.run import begin, entry
-
-def main():
-    brief = begin(decide=False)
-    if brief:
-        plan = make_plan(brief.machine, brief.settings, find_distro("debian", "12"))
-        plan = replace(plan, packages=replace(plan.packages, wanted=()))  # only the reboot is at stake
-        drain.drain(plan=plan, settings=brief.settings)
-        reboot.rebooted_when_needed(name="Reboot", allowed=True, timeout=90)
-        drain.undrain(settings=brief.settings)
-
-entry(main)
-"""
+from tests.hosts.drain_lab import DEPLOY
 
 
 @pytest.fixture
