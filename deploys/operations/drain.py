@@ -60,7 +60,7 @@ def drained(plan: Plan, drain: str | None, undrain: str | None, timeout: int) ->
     if users:
         yield StringCommand(f"{_run(undrain, timeout)}; {_FORGET}")
         raise StillBusyError(
-            f"drained, and the GPUs are still in use by {users}: called its work back, changed nothing"
+            f"drained, and the GPUs are still in use by {users}: called its work back, the driver stays as it is"
         )
 
 
