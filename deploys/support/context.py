@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import cast
 
 from pyinfra.api.host import Host
@@ -33,3 +34,8 @@ def is_local(host: Host) -> bool:
 def is_recording(host: Host) -> bool:
     """True for a host of the lab: it has answers to the probe and to nothing else."""
     return type(host.connector).__name__ == "FakeConnector"
+
+
+def reboots_itself() -> bool:
+    """True in pull mode: the machine that runs this reboots when its run has ended (support/pull.py)."""
+    return "GPU_HOST_PULL" in os.environ

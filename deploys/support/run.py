@@ -19,7 +19,7 @@ from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
 from deploys.support import world
-from deploys.support.context import is_local, is_recording, this_host, this_state
+from deploys.support.context import is_local, is_recording, reboots_itself, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress
 from deploys.support.logged import unit_name, wait_command
@@ -171,7 +171,7 @@ def _judged(machine: Machine, settings: Settings) -> Brief | None:
         say("\n" + "\n".join(describe_finding(f, name, f.check in WAIVABLE) for f in findings))
         refuse("refused", ", ".join(f.check for f in stops))
         return None
-    plan = make_plan(machine, settings, distro, local=is_local(this_host()))
+    plan = make_plan(machine, settings, distro, local=is_local(this_host()) and not reboots_itself())
     outcome.plan = describe(plan, machine, name, findings)
     outcome.state = "planned"
     say("\n" + outcome.plan)

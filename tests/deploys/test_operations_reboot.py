@@ -96,3 +96,18 @@ def test_driver_is_loaded_anew_only_where_nobody_uses_it(
 ) -> None:
     host.log = host.said.append
     assert len(commands(services.driver_reloaded, changed(debian_13_converged(), **change))) == reloads
+
+
+def test_machine_that_provisions_itself_reboots_after_its_run(
+    host: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes down why, in which boot; `./provision pull` reboots once the result is delivered."""
+    host.connector, host.log = type("LocalConnector", (), {})(), host.said.append
+    host.current_op_global_arguments = {}
+    machine = debian_12_bare()
+    assert commands(rebooted_when_needed, machine, allowed=True, timeout=60) == []
+    assert "reboot this machine, then run again" in host.said[-1]
+    monkeypatch.setenv("GPU_HOST_PULL", "/etc/gpu-host/pull.json")
+    (record,) = commands_of(rebooted_when_needed, machine, machine, allowed=True, timeout=60)
+    assert str(record.connector_arguments["_stdin"]).splitlines()[0] == machine.boot.boot_id
+    assert commands(rebooted_when_needed, machine, allowed=False, timeout=60) == []

@@ -69,8 +69,8 @@ class VmBed:
             clean_folder(folder)
         return self._bases[driver]
 
-    def new_vm(self, name: str, *, driver: bool = False) -> Vm:
-        """A guest on a fresh overlay of the base image, started and answering."""
+    def new_vm(self, name: str, *, driver: bool = False, seed: str = "") -> Vm:
+        """A guest on a fresh overlay of the base image, started and answering. `seed`: where cloud-init finds its data."""
         base = self.base_image(driver=driver)
         used = {guest.slot for guest in self._vms if guest.running}
         slot = next((n for n in network.SLOTS if n not in used), None)
@@ -80,7 +80,7 @@ class VmBed:
         if overlay.exists():
             raise VmError(f"a guest named {name} exists; choose another name or discard it first")
         run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base.disk), str(overlay))
-        guest = Vm(name, slot, Disk(overlay), self.work, key=base.key, host_key=base.host_key)
+        guest = Vm(name, slot, Disk(overlay), self.work, key=base.key, host_key=base.host_key, seed=seed)
         self._vms.append(guest)
         try:
             guest.start()

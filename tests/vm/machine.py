@@ -49,8 +49,11 @@ class Vm:
     QEMU dies with the thread that calls `start`, so start guests from the main thread.
     """
 
-    def __init__(self, name: str, slot: int, disk: Disk, folder: Path, *, key: Path, host_key: str) -> None:
+    def __init__(
+        self, name: str, slot: int, disk: Disk, folder: Path, *, key: Path, host_key: str, seed: str = ""
+    ) -> None:
         self.name = name
+        self._seed = ["-smbios", f"type=1,serial=ds=nocloud;s={seed}"] if seed else []
         self.slot = slot
         self.disk = disk
         self.key = key
@@ -72,6 +75,7 @@ class Vm:
             *("-netdev", f"tap,id=net,ifname={tap},script=no,downscript=no"),
             *("-device", f"virtio-net-pci,netdev=net,mac={network.mac(self.slot)}", "-device", "virtio-rng-pci"),
             *self.disk.arguments(),
+            *self._seed,
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -29,6 +29,8 @@ PACKAGES = (
     "linux-image-amd64",
     "grub-pc",
 )
+# What inventories/pull/cloud-init.yaml asks for, so that an emulated guest need not unpack it.
+PULL_PACKAGES = ("cloud-init", "git", "python3", "python3-venv")
 # vendor:device:class:subvendor:subdevice. Ids from the public PCI id list: A100 SXM4 40GB and Tesla T4.
 A100 = "10de:20b0:030200:10de:144e"
 T4 = "10de:1eb8:030200:10de:12a2"
@@ -57,7 +59,7 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def packages(self) -> tuple[str, ...]:
-        return PACKAGES + (driver.PACKAGES if self.driver else ())
+        return PACKAGES + (driver.PACKAGES + PULL_PACKAGES if self.driver else ())
 
     def sources(self) -> str:
         """The image's package sources, while it is made and afterwards."""
@@ -82,6 +84,8 @@ class Recipe:
             "etc/modules-load.d/fakepci.conf": "fakepci\n",
             "etc/modprobe.d/fakepci.conf": f"options fakepci ids={','.join(DEVICES)}\n",
             "etc/default/grub.d/50-vm.cfg": _grub(),
+            # Without a seed cloud-init stays off; with one it must leave the address as it is.
+            "etc/cloud/cloud.cfg.d/99-network.cfg": "network: {config: disabled}\n",
             # Every remote command leaves a line, so that tests can count them.
             "etc/ssh/sshd_config.d/00-bed.conf": SSHD_TEXT,
             COUNTER: COUNTER_TEXT,
