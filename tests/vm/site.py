@@ -25,7 +25,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     server: _Server
 
-    def do_PUT(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.results.append((self.path, json.loads(body)))
         self.send_response(204)
