@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 
-from deploys.knowledge.distros import DISTROS, find_distro
-from deploys.knowledge.distros.known import KNOWN_RELEASES, find_release
+from deploys.plan.arguments import device, release
 from deploys.plan.explain import Question, describe_explanation, explain
 from deploys.plan.settings import Settings, SettingsError, parse_settings
 
 DECIDED, REFUSED, USAGE = 0, 1, 2
-
-_ID = re.compile(r"(?:(?P<count>[1-9]\d?)x)?(?:10de:)?(?P<device>[0-9a-f]{4})", re.ASCII)
-
-
-def _device(text: str) -> tuple[int, ...]:
-    match = _ID.fullmatch(text.lower().removeprefix("0x"))
-    if not match:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no NVIDIA device; write 10de:2330 (8x10de:2330 for eight), as lspci -nn -d 10de: prints it"
-        )
-    return (int(match["device"], 16),) * int(match["count"] or 1)
-
-
-def _release(text: str) -> tuple[str, str]:
-    """ID-VERSION as os-release has them; the id may hold dashes, the version may be missing."""
-    name, _, version = text.lower().rpartition("-")
-    for found in ((name, version), (text.lower(), "")):
-        if find_distro(*found) or find_release(*found):
-            return found
-    releases = [(r.id, r.version) for r in DISTROS] + [(r.id, r.version) for r in KNOWN_RELEASES]
-    known = sorted({"-".join(filter(None, pair)) for pair in releases})
-    raise argparse.ArgumentTypeError(f"{text!r} is no release that is known here; known: {', '.join(known)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,8 +20,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit code: 0 decided, 1 refused, 2 wrong usage.",
     )
     add = parser.add_argument
-    add("--gpu", action="append", type=_device, default=[], metavar="10de:2330", help="a GPU or NVSwitch; repeatable")
-    add("--distro", type=_release, required=True, metavar="ID-VERSION", help="such as ubuntu-24.04, debian-12, arch")
+    add("--gpu", action="append", type=device, default=[], metavar="10de:2330", help="a GPU or NVSwitch; repeatable")
+    add("--distro", type=release, required=True, metavar="ID-VERSION", help="such as ubuntu-24.04, debian-12, arch")
     add("--kernel", default="", metavar="RELEASE", help="as uname -r prints it")
     add("--arch", default="", choices=("x86_64", "aarch64"), help="processor; x86_64 where it is not given")
     add("--secure-boot", action="store_true", help="Secure Boot is on")

@@ -35,6 +35,9 @@ _settings: dict[str, Any] = {
     # Mirrors by the name of the repository ("cuda", "docker", "nvidia-container-toolkit"): a base URL or, where the mirror signs anew, a
     # mapping with "url", "key" (a file on this machine) and, if you like, the key's "fingerprint".
     "gpu_mirrors": {},
+    # A site without internet: the folder on the host, or its URL in your network, that `./provision bundle` has filled. Then no other source
+    # is asked for packages; signatures are checked as ever.
+    "gpu_bundle": None,
     # Arch only: recipes of the AUR as you have read them, {"nvidia-580xx-utils": {"commit": ..., "pkgbuild_sha256": ...}}.
     # Needed for GPUs that the official repositories no longer carry (Volta and older), and gpu_container_runtime = "aur".
     "gpu_aur": {},

@@ -117,11 +117,23 @@ class Repository:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A part of a distribution's own archive at one address: `suites` and `components` as apt names them, `keyring` on every host."""
+
+    name: str
+    url: str
+    suites: str
+    components: str
+    keyring: str
+    source: Source
+
+
+@dataclass(frozen=True)
 class Distro:
     """One release of one distribution: everything that differs from host to host by distribution.
 
     `version` is VERSION_ID of os-release; with `by_major` its part before the dot ("9" serves 9.5), "" for a rolling release.
-    `archive_keys` is how the file names of the archive's own keyrings begin.
+    `archive_keys` is how the file names of the archive's own keyrings begin, `archives` are what a bundle is collected from.
     `headers` maps what a kernel's release holds ("" any other) to the package (template with `{release}`) that has its headers;
     `header_metas` maps it to the package that follows that flavour's newest kernel. `kernel_flavours` does so for `{kernel}`.
     `epel`: the package (a URL) that brings EPEL, which has dkms, where no repository of the distribution offers that package.
@@ -159,6 +171,7 @@ class Distro:
     default_docker: str = "docker"
     components: tuple[str, ...] = ()
     archive_keys: str = ""
+    archives: tuple[Archive, ...] = ()
     kernel_flavours: Mapping[str, str] = field(default_factory=dict)
     epel: str = ""
     prepare: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import REPOSITORY_FILES, STATE_DIR
+from deploys.plan.bundle import bundle_address
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
@@ -69,6 +70,8 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "MAY_REMOVE": words.may_remove,
         "MUST_STAY": words.must_stay,
         "LOCK_WAIT": str(LOCK_WAIT),
+        "BUNDLE": plan.bundle,
+        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
     }
     head = "\n".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
     # The script travels on standard input and lies in a folder for root only: no process list shows a login.

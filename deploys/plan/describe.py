@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
+from deploys.plan.bundle import bundle_address
 from deploys.plan.capabilities import Capability
 from deploys.plan.daemon_json import needs_start, registered
 from deploys.plan.driver import generations
@@ -53,6 +54,8 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines += _changes("file", [f for f in plan.files if not _present(f, machine)])
     lines += _changes("source", plan.sources)
     lines.append(_row("packages", _packages(plan)))
+    if plan.bundle and plan.packages.missing:
+        lines.append(_row("bundle", f"{bundle_address(plan.bundle)}: no other source is asked for packages"))
     lines += _steering(plan)
     if not plan.daemon.nothing:
         lines.append(_row("daemon.json", _daemon(plan, machine)))

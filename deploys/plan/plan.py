@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import SIZES
 from deploys.plan.aur import AurJob, jobs
+from deploys.plan.bundle import bundle_sources, sources_text
 from deploys.plan.capabilities import Capability, capabilities, wants
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.devices import device_files
@@ -53,7 +54,10 @@ class PackagePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that will be done to one host. Equal machines and settings give equal plans."""
+    """Everything that will be done to one host. Equal machines and settings give equal plans.
+
+    `bundle` is the text of the only package sources that are asked ("" the host's own and ours).
+    """
 
     distro: Distro
     driver: DriverChoice
@@ -70,6 +74,7 @@ class Plan:
     reboot: RebootPlan
     outage: str
     drain: str = ""
+    bundle: str = ""
 
 
 def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bool = False) -> Plan:
@@ -88,9 +93,12 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
         files=(
             *our_files(parts, settings.proxy),
             *device_files(),
-            *our_repositories(machine, distro, settings, repositories),
+            *(() if settings.bundle else our_repositories(machine, distro, settings, repositories)),
         ),
-        sources=edited_sources(machine, distro),
+        sources=() if settings.bundle else edited_sources(machine, distro),
+        bundle=sources_text(bundle_sources(machine, settings, distro, repositories), settings.bundle)
+        if settings.bundle
+        else "",
         services=_services(parts, driver, machine),
         proxy=settings.proxy,
         docker="docker" in parts,

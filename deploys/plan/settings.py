@@ -14,7 +14,7 @@ from deploys.plan import settings_values as values
 from deploys.plan.monitoring import Monitoring
 from deploys.plan.service import Service
 from deploys.plan.settings_aur import AurPin, aur
-from deploys.plan.settings_mirrors import Mirror, mirrors
+from deploys.plan.settings_mirrors import Mirror, bundle, mirrors
 from deploys.plan.settings_monitoring import monitoring
 from deploys.plan.settings_proxy import Proxy, proxy
 from deploys.plan.settings_services import services
@@ -35,6 +35,7 @@ class Settings:
     `driver_source` and `docker_source` "auto" are what the release's room names: the vendor's repository wherever it
     serves the release, the distribution's own packages elsewhere. `driver_branch` is a branch ("580") or a full version. `cuda` is "auto" (the newest that fits), versions, or None
     (no toolkit). `docker_live_restore` (containers outlive dockerd) and `docker_cdi` None leave daemon.json as it is. `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
+    `bundle` is the URL of what `./provision bundle` has collected; then nothing else is asked for packages.
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
@@ -53,6 +54,7 @@ class Settings:
     expected_gpus: int | None = None
     accept: tuple[str, ...] = ()
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
+    bundle: str | None = None
     proxy: Proxy | None = None
     aur: Mapping[str, AurPin] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -86,6 +88,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "expected_gpus": values.whole_number(1, None, "GPUs", none=True),
     "accept": values.accept,
     "mirrors": mirrors,
+    "bundle": bundle,
     "proxy": proxy,
     "aur": aur,
     "services": services,

@@ -1,4 +1,4 @@
-"""Validator of `gpu_mirrors`: which base URL replaces a vendor's, and the key where the mirror signs anew."""
+"""Validators of `gpu_mirrors` and `gpu_bundle`: which base URL replaces a vendor's, and the key where the mirror signs anew."""
 
 from __future__ import annotations
 
@@ -49,6 +49,24 @@ def mirrors(key: str, value: object, context: Context) -> dict[str, Mirror]:
     if problems:
         raise SettingsError(*problems)
     return found
+
+
+def bundle(key: str, value: object, _context: Context) -> str | None:
+    """A folder on the host, or the base URL, of a bundle; as a URL."""
+    if value is None:
+        return None
+    url = f"file://{value}" if isinstance(value, str) and value.startswith("/") else value
+    if isinstance(url, str) and not _CREDENTIALS.match(url) and _is_base_url(url):
+        return url.rstrip("/")
+    needed = "a folder on the host, or the base URL of one, without credentials"
+    raise SettingsError(
+        Problem(
+            key,
+            "a value that is none" if isinstance(url, str) and "@" in url else show(value),
+            needed,
+            '"/srv/gpu-host-bundle"',
+        )
+    )
 
 
 def _name(key: str, name: object) -> str:

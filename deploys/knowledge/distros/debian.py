@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import Distro, DriverOffer, PackageOffer, Source
+from deploys.knowledge.records import Archive, Distro, DriverOffer, PackageOffer, Source
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_DEB_2022, CUDA_DEBIAN_13
 
@@ -17,13 +17,38 @@ _USER_SPACE = ("libcuda1", "nvidia-smi", "nvidia-persistenced", "nvidia-modprobe
 _MODULES = {"proprietary": ("nvidia-kernel-dkms",), "open": ("nvidia-open-kernel-dkms",)}
 _LIBRARIES = ("libcuda1", "nvidia-smi")
 
+_COMPONENTS = ("main", "contrib", "non-free", "non-free-firmware")
+
+
+def _archives(codename: str) -> tuple[Archive, ...]:
+    keyring, source = (
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        Source("debian.org/releases, sources.list(5)", "2026-11-27"),
+    )
+    components = " ".join(_COMPONENTS)
+    return (
+        Archive(
+            "archive", "https://deb.debian.org/debian", f"{codename} {codename}-updates", components, keyring, source
+        ),
+        Archive(
+            "security",
+            "https://security.debian.org/debian-security",
+            f"{codename}-security",
+            components,
+            keyring,
+            source,
+        ),
+    )
+
+
 DEBIAN_12 = Distro(
     id="debian",
     version="12",
     name="Debian",
     codename="bookworm",
     manager="apt",
-    components=("main", "contrib", "non-free", "non-free-firmware"),
+    components=_COMPONENTS,
+    archives=_archives("bookworm"),
     archive_keys="debian-archive-",
     headers={"": "linux-headers-{release}"},
     header_metas={
@@ -67,6 +92,7 @@ DEBIAN_13 = replace(
     DEBIAN_12,
     version="13",
     codename="trixie",
+    archives=_archives("trixie"),
     driver=DriverOffer(
         branch="550",
         user_space_version="550.163.01",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.distros.known import known
-from deploys.knowledge.records import WHOLE_ROAD, Distro, DriverLayout, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, Archive, Distro, DriverLayout, PackageOffer, Source
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_DEB_2022, CUDA_UBUNTU_2604
 
@@ -32,11 +32,29 @@ ARCHIVE = DriverLayout(
     source=_PAGES,
 )
 
+
+def _archives(codename: str) -> tuple[Archive, ...]:
+    suites = f"{codename} {codename}-updates {codename}-security"
+    source = Source("help.ubuntu.com/community/Repositories", "2026-11-27")
+    keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+    return (
+        Archive(
+            "archive",
+            "http://archive.ubuntu.com/ubuntu",
+            suites,
+            "main restricted universe multiverse",
+            keyring,
+            source,
+        ),
+    )
+
+
 UBUNTU_24_04 = Distro(
     id="ubuntu",
     version="24.04",
     name="Ubuntu",
     codename="noble",
+    archives=_archives("noble"),
     manager="apt",
     headers=known("ubuntu", "24.04").headers,
     header_metas={f"-{flavour}": f"linux-headers-{flavour}" for flavour in _FLAVOURS},
@@ -62,6 +80,7 @@ UBUNTU_22_04 = replace(
     UBUNTU_24_04,
     version="22.04",
     codename="jammy",
+    archives=_archives("jammy"),
     proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "22.04").headers,
     oldest_cuda=known("ubuntu", "22.04").oldest_cuda,
@@ -78,6 +97,7 @@ UBUNTU_26_04 = replace(
     UBUNTU_24_04,
     version="26.04",
     codename="resolute",
+    archives=_archives("resolute"),
     proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "26.04").headers,
     layouts=(replace(nvidia.UBUNTU_NAMED, first=580), nvidia.UBUNTU_PINNED, replace(ARCHIVE, first=580)),

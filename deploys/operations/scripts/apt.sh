@@ -1,4 +1,4 @@
-# apt, 2.4 and newer. Needs: LOCK_WAIT (seconds), PINS, HOLDS.
+# apt, 2.4 and newer. Needs: LOCK_WAIT (seconds), PINS, HOLDS, BUNDLE.
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none
 
 # Options of every call; local configuration files are kept, nobody is asked.
@@ -9,9 +9,21 @@ apt_options="$apt_options --allow-downgrades --allow-change-held-packages"
 # shellcheck disable=SC2086
 apt() { inside apt-get $apt_options "$@" </dev/null; }
 
+# With a bundle nothing else is asked: neither the host's own sources nor its index of them, which stay as they are. What was
+# collected once is older than what a signed index calls valid; its signature counts all the same.
+if [ -n "$BUNDLE" ]; then
+    apt_options="$apt_options -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$STATE_DIR/bundle -o Dir::State::Lists=$STATE_DIR/bundle/lists"
+    apt_options="$apt_options -o Acquire::Check-Valid-Until=false -o Acquire::By-Hash=no -o Acquire::Languages=none"
+fi
+m_bundle() {
+    [ -n "$BUNDLE" ] || return 0
+    printf '%s\n' "$BUNDLE" | inside /bin/sh -c "mkdir -p $STATE_DIR/bundle/lists/partial && cat >$STATE_DIR/bundle/bundle.sources"
+}
+
 # apt-get update does not wait for the lists lock, and exits 0 on a bad signature while it has an older index:
 # so wait here, and let any error be an error.
 m_refresh() {
+    m_bundle || return 1
     waited=0
     while :; do
         apt -o APT::Update::Error-Mode=any update >"$1" 2>&1 && return 0

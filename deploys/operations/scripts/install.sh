@@ -6,7 +6,7 @@ placed=
 cleanup() {
     # shellcheck disable=SC2086
     [ -z "$placed" ] || rm -f $placed
-    rm -rf "$SCRATCH" "$STATE_DIR/dkms"
+    rm -rf "$SCRATCH" "$STATE_DIR/dkms" "$STATE_DIR/bundle"
 }
 trap 'cleanup' EXIT
 trap 'exit 143' TERM INT HUP

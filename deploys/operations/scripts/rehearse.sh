@@ -98,6 +98,11 @@ attach -t tmpfs -o mode=755 tmpfs "$ROOT/run"
 for folder in $(m_cache); do
     mkdir -p "$folder" "$ROOT$folder" && attach --bind "$folder" "$ROOT$folder"
 done
+# A bundle may lie on a mount of its own, such as a disk that was carried here.
+if [ -n "$BUNDLE_FOLDER" ]; then
+    [ -d "$BUNDLE_FOLDER" ] || refuse "there is no bundle in $BUNDLE_FOLDER; copy it there, or correct gpu_bundle"
+    mkdir -p "$ROOT$BUNDLE_FOLDER" && read_only "$BUNDLE_FOLDER" || refuse "the bundle cannot be mounted for the rehearsal"
+fi
 resolver=$(readlink -f /etc/resolv.conf 2>/dev/null || true)
 case $resolver in /run/*) mkdir -p "$ROOT$(dirname "$resolver")" && cp "$resolver" "$ROOT$resolver" ;; esac
 # Written inside, so that a link on the host cannot lead outside.

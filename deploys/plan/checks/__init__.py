@@ -53,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     Check(packages.package_database_healthy, never="the package manager would refuse, or make it worse"),
     Check(packages.package_manager_free, never="two package managers at once corrupt the database"),
     Check(packages.sources_name_the_release, never="there is no archive to install from"),
+    Check(packages.bundle_serves_the_release, never="there would be no package source"),
     Check(packages.headers_available),
     Check(packages.dkms_offered),
     Check(packages.compiler_fits_kernel),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from deploys.knowledge.distros import find_distro
+from deploys.knowledge.distros import DISTROS, find_distro
 from deploys.knowledge.distros.known import find_release
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import repository_files
@@ -52,16 +52,31 @@ def package_manager_free(machine: Machine, _settings: Settings) -> Finding | Non
     )
 
 
-def sources_name_the_release(machine: Machine, _settings: Settings) -> Finding | None:
+def sources_name_the_release(machine: Machine, settings: Settings) -> Finding | None:
     """The host's own sources tell the mirror; without a line for the release there is none to keep."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or not distro.components or has_release(machine.packages.sources, distro.codename):
+    if distro is None or not distro.components or settings.bundle:
+        return None
+    if has_release(machine.packages.sources, distro.codename):
         return None
     return stop(
         "sources_name_the_release",
         f"no package source names {distro.codename} with component main",
         f"a source line for {distro.codename}",
         f"add the archive (or your mirror of it) for {distro.codename} to {manager(distro.manager).sources}",
+    )
+
+
+def bundle_serves_the_release(machine: Machine, settings: Settings) -> Finding | None:
+    """A bundle keeps the vendors' own signed indexes, which so far is done for one package manager."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    if distro is None or not settings.bundle or distro.archives:
+        return None
+    return stop(
+        "bundle_serves_the_release",
+        f"gpu_bundle on {distro.label}, whose packages no bundle is made of",
+        f"one of {', '.join(sorted({d.name for d in DISTROS if d.archives}))}",
+        "remove gpu_bundle and name mirrors inside the site with gpu_mirrors",
     )
 
 
