@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deploys.knowledge.distros import DISTROS, find_distro
+from deploys.knowledge.records import Archive
 from deploys.operations.collect import BundleError, check_sums, collect, save_images, say, write_sums
 from deploys.plan.arguments import device, release
 from deploys.plan.bundle import BundleSource, bundle_sources
@@ -58,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=URL",
         help="collect a part of the distribution's archive from this mirror",
     )
+    add(
+        "--archive-key",
+        type=Path,
+        metavar="FILE",
+        help="keyring of the archive, where this machine has none of that distribution",
+    )
     add("--image", action="append", default=[], metavar="NAME", help="a container image to save as well; repeatable")
     return parser
 
@@ -83,6 +90,11 @@ def _read(path: str) -> str | None:
         return None
 
 
+def _from_mirror(archive: Archive, mirrors: Mapping[str, str], key: Path | None) -> Archive:
+    url = mirrors.get(archive.name, archive.url).rstrip("/")
+    return replace(archive, url=url, keyring=str(key.resolve()) if key else archive.keyring)
+
+
 def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]:
     """What such hosts get, for every kernel that is named, and where it is collected from. Raises BundleError, SettingsError."""
     identity, version = words.distro
@@ -93,9 +105,7 @@ def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]
     mirrors = dict(entry.partition("=")[::2] for entry in words.archive)
     if unknown := sorted(set(mirrors) - {a.name for a in distro.archives}):
         raise BundleError(f"--archive {unknown[0]}: {distro.label} has {', '.join(a.name for a in distro.archives)}")
-    distro = replace(
-        distro, archives=tuple(replace(a, url=mirrors.get(a.name, a.url).rstrip("/")) for a in distro.archives)
-    )
+    distro = replace(distro, archives=tuple(_from_mirror(a, mirrors, words.archive_key) for a in distro.archives))
     devices = tuple(d for group in words.gpu for d in group)
     plans = []
     for kernel in words.kernel:

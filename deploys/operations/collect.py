@@ -75,7 +75,7 @@ def collect(plan: Plan, sources: Sequence[BundleSource], target: Path) -> list[d
     keyrings = [s.signed_by for s in sources if s.signed_by.startswith("/") and not Path(s.signed_by).is_file()]
     if keyrings:
         raise BundleError(
-            f"no {keyrings[0]} on this machine: install the package that brings it, such as {Path(keyrings[0]).stem}"
+            f"no {keyrings[0]} on this machine: install the package that brings it, such as {Path(keyrings[0]).stem}, or bring it with --archive-key"
         )
     with tempfile.TemporaryDirectory(prefix="gpu-host-bundle-") as folder:
         apt = Apt(Path(folder))

@@ -102,6 +102,17 @@ PACKAGES = [
         ]
     ),
     stop("sources_name_the_release", "no file", debian_12_bare(packages__sources=()), "bookworm"),
+    ok("sources_name_the_release", "none asked", debian_12_bare(packages__sources=()), bundle="file:///srv/bundle"),
+    ok("bundle_serves_the_release", "none", ARCH_BARE),
+    ok("bundle_serves_the_release", "of Debian", BARE, bundle="file:///srv/bundle"),
+    stop(
+        "bundle_serves_the_release",
+        "of a release that none is made of",
+        ARCH_BARE,
+        "gpu_bundle on Arch Linux",
+        "Debian, Ubuntu",
+        bundle="file:///srv/bundle",
+    ),
     ok("headers_available", "not asked", BARE),
     ok("headers_available", "installed", DONE),
     ok(
