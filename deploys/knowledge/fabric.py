@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from deploys.knowledge.records import Source
 
 _IDS = Source("pci.ids 0.0~2026.10.24", "2026-11-22")
-_DGX = Source("github NVIDIA/deepops roles/nvidia-dgx; github NVIDIA/gpu-driver-container start scripts", "2026-11-22")
 _EKS = Source("github awslabs/amazon-eks-ami, GPU runtime units", "2026-11-22")
+_UMAD = Source(
+    "github spectrocloud/CanvOS pull request 700 and siderolabs/docs pull request 581 (Fabric Manager's own words); "
+    "github NVIDIA/deepops roles/nvidia-dgx; github NVIDIA/gpu-driver-container start scripts",
+    "2026-11-27",
+)
 _HINT = Source("third-party lists; the ids are in no public PCI id list", "2026-11-22")
 _JETSON = Source("NVIDIA Jetson Linux developer guide: the GPU driver is part of the board's own kernel", "2026-11-22")
 
@@ -99,7 +103,7 @@ BY_GPU: tuple[System, ...] = (
         ("mlx5_core", "ib_umad"),
         "x86_64",
         _NVLINK5,
-        _DGX,
+        _UMAD,
     ),
 )
 

@@ -15,6 +15,8 @@ NOUVEAU_BLOCK = "/etc/modprobe.d/gpu-host-nouveau.conf"
 # Device nodes, and links to them, at every boot and after every load of the driver.
 DEVICES_SCRIPT = "/etc/gpu-host/devices"
 DEVICES_UNIT = "/etc/systemd/system/gpu-host-devices.service"
+# Kernel modules that Fabric Manager asks for, at every boot.
+FABRIC_MODULES = "/etc/modules-load.d/gpu-host-fabric.conf"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"
 CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
 # The proxy of dockerd. The values are in a file of their own: what stands in a unit can be read by every user of the host.
@@ -45,6 +47,7 @@ OWNED_FILES = (
     NOUVEAU_BLOCK,
     DEVICES_SCRIPT,
     DEVICES_UNIT,
+    FABRIC_MODULES,
     CUDA_PROFILE,
     CUDA_LOADER,
     DOCKER_PROXY_UNIT,

@@ -9,7 +9,7 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import DEVICES_SCRIPT, LOAD_TRIED, RELOAD_TRIED
+from deploys.knowledge.paths import DEVICES_SCRIPT, FABRIC_MODULES, LOAD_TRIED, RELOAD_TRIED
 from deploys.operations.docker import take_over
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import busy, reboot_reasons, reloadable
@@ -21,7 +21,10 @@ Commands = Generator[Any, None, None]
 
 # Started only when a driver is loaded; without one they have nothing to do, or fail, which says nothing new.
 DEVICES = "gpu-host-devices.service"
-NEED_DRIVER = (DEVICES, "nvidia-persistenced.service")
+FABRIC = "nvidia-fabricmanager.service"
+NEED_DRIVER = (DEVICES, "nvidia-persistenced.service", FABRIC)
+# Its own start script looks for these modules and gives up without them; at every boot systemd loads them first.
+_FABRIC_MODULES = f"{{ [ ! -e {FABRIC_MODULES} ] || modprobe -a $(grep -v '^#' {FABRIC_MODULES}); }} && "
 
 
 @operation()
@@ -51,7 +54,8 @@ def running(units: Sequence[str]) -> Commands:
             if (verb, unit) == ("start", "docker.service"):
                 yield take_over("start", before=fresh)
             else:
-                yield StringCommand(f"{fresh}systemctl {verb} {shlex.quote(unit)}")
+                modules = _FABRIC_MODULES if (verb, unit) == ("start", FABRIC) else ""
+                yield StringCommand(f"{fresh}{modules}systemctl {verb} {shlex.quote(unit)}")
     if not touched:
         this_host().noop("all services are as wanted")
 

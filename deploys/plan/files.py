@@ -5,7 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from deploys.knowledge.paths import CUDA_LOADER, CUDA_PROFILE, DOCKER_PROXY_UNIT, DOCKER_PROXY_VALUES, NOUVEAU_BLOCK
+from deploys.knowledge.paths import (
+    CUDA_LOADER,
+    CUDA_PROFILE,
+    DOCKER_PROXY_UNIT,
+    DOCKER_PROXY_VALUES,
+    FABRIC_MODULES,
+    NOUVEAU_BLOCK,
+)
 from deploys.knowledge.records import Distro
 from deploys.plan.apt_sources import enable_components
 from deploys.plan.machine import Machine, TextFile
@@ -80,6 +87,14 @@ def our_files(parts: frozenset[str], proxy: Proxy | None = None) -> tuple[FileCh
             FileChange(DOCKER_PROXY_UNIT, _DOCKER_PROXY_TEXT, "dockerd pulls images through the proxy"),
         ]
     return tuple(files)
+
+
+def fabric_files(modules: tuple[str, ...]) -> tuple[FileChange, ...]:
+    """The kernel modules that the fabric of a host needs beside NVIDIA's, loaded at every boot."""
+    if not modules:
+        return ()
+    text = "\n".join(["# Written by gpu-host: Fabric Manager does not start without these", *modules]) + "\n"
+    return (FileChange(FABRIC_MODULES, text, f"Fabric Manager does not start without {', '.join(modules)}"),)
 
 
 _CUDA_PROFILE_TEXT = """\

@@ -13,9 +13,9 @@ from deploys.plan.capabilities import Capability, capabilities, wants
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.devices import device_files
 from deploys.plan.driver import DriverChoice
-from deploys.plan.driver_fabric import plan_fabric
+from deploys.plan.driver_fabric import FabricPlan, plan_fabric
 from deploys.plan.driver_source import choose_driver
-from deploys.plan.files import FileChange, edited_sources, our_files
+from deploys.plan.files import FileChange, edited_sources, fabric_files, our_files
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import RebootPlan, plan_reboot
 from deploys.plan.repositories import our_repositories
@@ -93,6 +93,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
         files=(
             *our_files(parts, settings.proxy),
             *device_files(),
+            *fabric_files(_fabric(machine, driver).kernel_modules),
             *(() if settings.bundle else our_repositories(machine, distro, settings, repositories)),
         ),
         sources=() if settings.bundle else edited_sources(machine, distro),
@@ -140,9 +141,13 @@ def _packages(
     )
 
 
+def _fabric(machine: Machine, driver: DriverChoice) -> FabricPlan:
+    """What the host gets for its fabric; an archive has nothing of it."""
+    return plan_fabric(machine, driver.branch, driver.version) if driver.origin == "nvidia" else FabricPlan()
+
+
 def _services(parts: frozenset[str], driver: DriverChoice, machine: Machine) -> tuple[str, ...]:
-    fabric = plan_fabric(machine, driver.branch, driver.version).units if driver.origin == "nvidia" else ()
-    services = ["gpu-host-devices.service", "nvidia-persistenced.service", *fabric]
+    services = ["gpu-host-devices.service", "nvidia-persistenced.service", *_fabric(machine, driver).units]
     return tuple(services + (["containerd.service", "docker.service"] if "docker" in parts else []))
 
 

@@ -163,6 +163,20 @@ def test_driver_is_tried_once_per_boot_and_version() -> None:
 
 
 @pytest.mark.usefixtures("host")
+def test_fabric_manager_starts_after_its_kernel_modules_and_not_without_the_driver() -> None:
+    units = ["nvidia-fabricmanager.service"]
+    loaded = debian_13_converged(units={})
+    sent = [c.get_raw_value() for c in commands(services.running, loaded, units=units)]
+    (start,) = [text for text in sent if "systemctl start" in text]
+    assert start.index("modprobe -a $(grep -v '^#' /etc/modules-load.d/gpu-host-fabric.conf)") < start.index(
+        "systemctl start"
+    )
+    subprocess.run(["sh", "-n", "-c", start], check=True)
+    without = [c.get_raw_value() for c in commands(services.running, debian_12_bare(units={}), units=units)]
+    assert [text for text in without if "start" in text] == []
+
+
+@pytest.mark.usefixtures("host")
 def test_running_services_are_never_restarted() -> None:
     units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "disabled")}
     machine = replace(debian_13_converged(), units=units)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploys.knowledge.paths import repository_files
+from deploys.knowledge.paths import FABRIC_MODULES, repository_files
 from deploys.knowledge.records import Distro, Repository
 from deploys.plan.capabilities import Capability, capabilities
 from deploys.plan.driver_source import choose_driver
@@ -14,7 +14,7 @@ from deploys.plan.machine import FileState, Machine, Package, TextFile
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.repositories import our_repositories
 from deploys.plan.settings import Mirror, Settings
-from tests.plan.hosts import GTX_1080, H100, NVSWITCH, changed, debian_12_bare, distro_of, gpus, installed
+from tests.plan.hosts import B200, GTX_1080, H100, NVSWITCH, changed, debian_12_bare, distro_of, gpus, installed
 from tests.plan.test_driver_source import _TEST, NAMED
 
 DOCKER = Repository(
@@ -117,6 +117,13 @@ def test_nvswitch_machines_get_fabric_manager_at_the_drivers_version() -> None:
     assert "nvidia-fabricmanager-580" in made.packages.same_version
     assert "nvidia-fabricmanager.service" in made.services
     assert not [c for c in plan(hgx).capabilities if c.name == "fabric"], "the archive has none"
+
+
+def test_nvlink_5_gets_the_kernel_modules_that_fabric_manager_asks_for() -> None:
+    files = {f.path: f.content for f in plan(debian_12_bare(pci=gpus(B200)), driver_source="nvidia").files}
+    assert files[FABRIC_MODULES].splitlines()[1:] == ["mlx5_core", "ib_umad"]
+    older = debian_12_bare(pci=gpus(H100, NVSWITCH))
+    assert FABRIC_MODULES not in {f.path for f in plan(older, driver_source="nvidia").files}
 
 
 def test_a_mirror_replaces_the_address_and_the_key_of_each_repository() -> None:

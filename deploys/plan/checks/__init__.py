@@ -44,6 +44,7 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),
     Check(gpu.gpu_not_bound_to_vfio),
     Check(gpu.driver_fits_gpus, never="the driver would not serve the GPUs"),
+    Check(gpu.gpus_known),
     Check(gpu.kernel_fits_driver),
     Check(gpu.module_flavour_kept, never="which module loads would be chance"),
     Check(gpu.fabric_manager_available),

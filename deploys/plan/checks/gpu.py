@@ -91,6 +91,19 @@ def driver_fits_gpus(machine: Machine, settings: Settings) -> Finding | None:
     return stop("driver_fits_gpus", choice.problem, choice.needed, choice.fix)
 
 
+def gpus_known(machine: Machine, settings: Settings) -> Finding | None:
+    """A GPU that is newer than the chip table gets the newest production branch, which is an assumption that is said."""
+    choice = _choice(machine, settings)
+    if choice is None or choice.problem or not choice.warnings:
+        return None
+    return warn(
+        "gpus_known",
+        "; ".join(choice.warnings),
+        "a branch that is known to carry every GPU",
+        "nothing, where the proof holds; else a version of this toolkit that knows the GPU, or gpu_driver_branch",
+    )
+
+
 def module_flavour_kept(machine: Machine, settings: Settings) -> Finding | None:
     """Both module flavours side by side: which one loads would be chance."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)

@@ -110,6 +110,17 @@ DRIVER = [
         "Blackwell",
         "another host",
     ),
+    ok("gpus_known", "every one", BARE, driver_source="nvidia"),
+    ok("gpus_known", "unknown to the archive is another check's", debian_12_bare(pci=gpus(UNKNOWN_GPU))),
+    warn(
+        "gpus_known",
+        "one of tomorrow",
+        debian_12_bare(pci=gpus(UNKNOWN_GPU)),
+        "10de:7fff is newer than this knowledge",
+        "branch 595",
+        "gpu_driver_branch",
+        driver_source="nvidia",
+    ),
     ok("fabric_manager_available", "no switches", BARE),
     stop("fabric_manager_available", "NVLink 5", debian_12_bare(pci=gpus(B200)), "B200", "NVLSM", "Fabric Manager"),
     stop(
