@@ -33,7 +33,7 @@ _SERIES = r"(legacy|tesla)-"
 _DEB_DRIVER = (
     r"^(nvidia-(driver|dkms|kernel|headless|compute|utils|firmware|open|persistenced|modprobe|settings|fabricmanager|imex|smi)($|-)"
     r"|nvidia-alternative$|libnvidia-(compute|cfg1|common|decode|encode|extra|fbc1|gl|gpucomp|nscq|ptxjitcompiler1|nvvm4|ml1)($|-)"
-    rf"|nvidia-{_SERIES}|libnvidia-{_SERIES}|libcuda1$|cuda-drivers|firmware-nvidia-|nvidia-(open-)?kernel-)"
+    rf"|linux-(modules|objects|signatures)-nvidia-|nvidia-{_SERIES}|libnvidia-{_SERIES}|libcuda1$|cuda-drivers|firmware-nvidia-|nvidia-(open-)?kernel-)"
 )
 _STAY = "openssh-server|systemd$|systemd-boot|dracut$|sudo$"
 

@@ -41,12 +41,12 @@ class DriverOffer:
 class DriverLayout:
     """How a source that carries several branches names their packages.
 
-    Names are templates with `{branch}` and `{kernel}` (the flavour of the running kernel: "generic", "default"); `first` and
-    `last` (None: no end) are the branches that are named like this. `origin` is the source: "nvidia" | "distro".
+    Names are templates with `{branch}`, `{kernel}` (the flavour of the running kernel: "generic", "default") and, in those of modules, `{release}` (each
+    kernel that must have the driver); `first` and `last` (None: no end) are the branches that are named like this, `branches` the only ones where not all between are there. `origin` is the source: "nvidia" | "distro".
     `kernel_modules` maps a flavour to its packages, the one that carries the module first; a flavour that is missing has none.
     `versioned`: the names do not carry the branch, so its version is asked for. `pin` (template, "" none) is a package that
     steers the choice and is installed before. `streams` maps a flavour to the dnf module stream. `prebuilt`: the module
-    comes compiled, so nothing is built on the host.
+    comes compiled, so nothing is built on the host; `signed`: by a key of the distribution's, which Secure Boot accepts.
     """
 
     origin: str
@@ -61,9 +61,13 @@ class DriverLayout:
     pin: str = ""
     streams: Mapping[str, str] = field(default_factory=dict)
     prebuilt: bool = False
+    signed: bool = False
+    branches: tuple[int, ...] = ()
 
     def has(self, branch: int) -> bool:
         """Is the branch named like this?"""
+        if self.branches and branch not in self.branches:
+            return False
         return self.first <= branch and (self.last is None or branch <= self.last)
 
 

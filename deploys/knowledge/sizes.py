@@ -19,6 +19,7 @@ class Size:
 SIZES: dict[str, Size] = {
     "headers": Size(120 * MIB, 700 * MIB, 900 * MIB),
     "driver": Size(260 * MIB, 900 * MIB, 900 * MIB),
+    "fabric": Size(60 * MIB, 250 * MIB),
     "cuda": Size(1700 * MIB, 5300 * MIB),
     "docker": Size(100 * MIB, 420 * MIB, 200 * MIB),
     "compose": Size(20 * MIB, 60 * MIB),

@@ -32,6 +32,12 @@ class SecureBootChoice:
     fix: str = ""
 
 
+def demands_signature(platform: Platform) -> bool:
+    """Does the kernel reject what DKMS builds here? So it does with Secure Boot or lockdown, unless its key is known to be enrolled."""
+    enforced = bool(platform.secure_boot) or platform.lockdown not in (None, "none", "")
+    return enforced and not platform.dkms_key_enrolled
+
+
 def choose_secure_boot(
     platform: Platform, signed: SignedModules | None, branch: str, flavour: str, kernel: str
 ) -> SecureBootChoice:
@@ -63,7 +69,9 @@ def choose_secure_boot(
     if platform.dkms_key_enrolled:
         why = f"{found}; DKMS signs with {DKMS_KEY}, which the firmware trusts"
         return SecureBootChoice("enrolled", why=why, source=_DKMS)
-    lacks = "the archive has no signed NVIDIA modules" if signed is None else _lacks(signed, branch, flavour)
+    lacks = (
+        "no source that is used here has signed NVIDIA modules" if signed is None else _lacks(signed, branch, flavour)
+    )
     return SecureBootChoice(
         problem=f"{found}; {lacks}, and DKMS signs with a key of this host that nobody is known to have enrolled",
         needed="modules that the kernel accepts: signed ones, an enrolled key, or Secure Boot off",

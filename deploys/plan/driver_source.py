@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from deploys.knowledge.distros.known import find_release
+from deploys.knowledge.distros.known import SignedModules, find_release
 from deploys.knowledge.records import Distro, DriverLayout
 from deploys.plan.aur import choose_from_aur, has_legacy_driver
 from deploys.plan.driver import DriverChoice, choose_from_archive
+from deploys.plan.driver_secure_boot import demands_signature
 from deploys.plan.driver_vendor import Offer, choose_from_vendor
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
 from deploys.plan.versions import branch_of, upstream
 
 
-def origin(settings: Settings, distro: Distro) -> str:
-    """The source of the driver: "nvidia" (its repository) or "distro" (the distribution's own packages)."""
-    return distro.default_driver if settings.driver_source == "auto" else settings.driver_source
+def origin(machine: Machine, settings: Settings, distro: Distro) -> str:
+    """The source of the driver: "nvidia" (its repository) or "distro" (the distribution's own packages).
+
+    Where nobody asks for one and the kernel takes signed modules only, it is the one that has those.
+    """
+    if settings.driver_source != "auto":
+        return settings.driver_source
+    signed = [x.origin for x in distro.layouts if x.signed]
+    return signed[0] if signed and _signed_only(machine, distro) else distro.default_driver
+
+
+def _signed_only(machine: Machine, distro: Distro) -> bool:
+    """Must the modules be signed ones of the distribution, or are they such already? What is installed stays."""
+    if demands_signature(machine.platform):
+        return True
+    names = [n for x in distro.layouts if x.signed for flavour in x.kernel_modules.values() for n in flavour]
+    heads = tuple(n.partition("{")[0] for n in names if "{release}" in n)
+    return bool(heads) and any(n.startswith(heads) and machine.packages.version(n) for n in machine.packages.installed)
+
+
+def _layouts(machine: Machine, distro: Distro, where: str) -> tuple[DriverLayout, ...]:
+    """How the source names its packages: the signed modules where only these are accepted and it has them, else all others."""
+    own = tuple(x for x in distro.layouts if x.origin == where)
+    signed = _signed_only(machine, distro)
+    return tuple(x for x in own if x.signed is signed) or own
+
+
+def signed_modules(machine: Machine, distro: Distro, choice: DriverChoice) -> SignedModules | None:
+    """What is known of the signed modules that the choice consists of; None where they are built on the host."""
+    release = find_release(distro.id, distro.version)
+    layouts = [x for x in _layouts(machine, distro, choice.origin) if x.signed]
+    return release.signed if release and layouts and choice.prebuilt else None
 
 
 def source_label(where: str, distro: Distro) -> str:
@@ -26,8 +57,8 @@ def source_label(where: str, distro: Distro) -> str:
 
 def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> DriverChoice:
     """The driver of the source that is asked for, or the reason why it does not serve this host."""
-    where = origin(settings, distro)
-    layouts = tuple(x for x in distro.layouts if x.origin == where)
+    where = origin(machine, settings, distro)
+    layouts = _layouts(machine, distro, where)
     if where == "distro" and distro.driver is not None and not layouts:
         choice = choose_from_archive(machine, settings, distro, distro.driver)
         legacy = (
@@ -44,15 +75,14 @@ def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> Drive
         )
     installed = installed_version(machine, layouts)
     offer = Offer(source_label(where, distro), layouts, branch_of(installed) if installed else "")
-    release = find_release(distro.id, distro.version)
-    signed = release.signed if release and where == "distro" and machine.platform.secure_boot else None
-    choice = choose_from_vendor(machine, settings, signed, offer)
+    choice = choose_from_vendor(machine, settings, None, offer)
     layout = offer.layout(int(choice.branch)) if choice.branch else None
     if choice.problem or layout is None:
         return replace(choice, origin=where)
     if installed and branch_of(installed) == choice.branch and "." not in (settings.driver_branch or ""):
         choice = replace(choice, version=installed)
-    return with_packages(choice, settings, layout, distro.kernel_flavour(machine.kernels.running or ""))
+    flavour = distro.kernel_flavour(machine.kernels.running or "")
+    return with_packages(choice, settings, layout, flavour, machine.kernels.served)
 
 
 def installed_version(machine: Machine, layouts: tuple[DriverLayout, ...]) -> str:
@@ -68,10 +98,15 @@ def installed_version(machine: Machine, layouts: tuple[DriverLayout, ...]) -> st
     return ""
 
 
-def with_packages(choice: DriverChoice, settings: Settings, layout: DriverLayout, kernel: str) -> DriverChoice:
+def with_packages(
+    choice: DriverChoice, settings: Settings, layout: DriverLayout, kernel: str, releases: Sequence[str]
+) -> DriverChoice:
     """The choice with the packages of its source. A full version that is asked for is asked of every package of the set."""
     words = {"branch": choice.branch, "kernel": kernel}
-    modules = tuple(x.format(**words) for x in layout.kernel_modules[choice.flavour])
+    names = layout.kernel_modules[choice.flavour]
+    modules = tuple(dict.fromkeys(x.format(**words, release=r) for x in names for r in releases or ("",)))
+    # A package that is made for one kernel has that kernel's version.
+    comparable = () if "{release}" in names[0] else modules[:1]
     user_space = tuple(x.format(**words) for x in layout.user_space)
     asked = settings.driver_branch or ""
     version = asked if "." in asked else choice.branch if layout.versioned else ""
@@ -83,7 +118,7 @@ def with_packages(choice: DriverChoice, settings: Settings, layout: DriverLayout
         modules=modules,
         prebuilt=layout.prebuilt,
         versions=dict.fromkeys(packages, version) if version else {},
-        same_version=(modules[0], *(x.format(**words) for x in layout.libraries)),
+        same_version=(*comparable, *(x.format(**words) for x in layout.libraries)),
         pins=(layout.pin.format(branch=version or choice.branch),) if layout.pin else (),
         stream=layout.streams.get(choice.flavour, "").format(**words),
         holds=packages,

@@ -16,7 +16,7 @@ from deploys.plan.driver_branch import judge_branch
 from deploys.plan.driver_fabric import FabricPlan, find_board, mig_rule, plan_fabric
 from deploys.plan.driver_kernel import judge_kernels
 from deploys.plan.driver_secure_boot import SecureBootChoice, choose_secure_boot
-from deploys.plan.driver_source import choose_driver, origin
+from deploys.plan.driver_source import choose_driver, origin, signed_modules
 from deploys.plan.driver_vendor import choose_from_vendor
 from deploys.plan.machine import NVIDIA_VENDOR, Distribution, Kernels, Machine, PciDevice, Platform
 from deploys.plan.reason import OWN, Reason, Verdict
@@ -106,15 +106,14 @@ def explain(question: Question) -> Explanation:
     refusal = _no_gpu_host(machine)
     if refusal:
         return Explanation(title, refusals=(refusal,))
-    vendor = room is None or origin(question.settings, room) == "nvidia"
-    # Signed modules are the distribution's; the archives that have steps here have none.
-    signed = release.signed if release and vendor else None
-    demanded = signed if question.secure_boot and not question.key_enrolled else None
+    vendor = room is None or origin(machine, question.settings, room) == "nvidia"
+    demanded = release.signed if release and question.secure_boot and not question.key_enrolled else None
     driver = (
         choose_driver(machine, question.settings, room)
-        if room and not demanded
+        if room
         else choose_from_vendor(machine, question.settings, demanded)
     )
+    signed = signed_modules(machine, room, driver) if room else release.signed if release and vendor else None
     boot = choose_secure_boot(machine.platform, signed, driver.branch, driver.flavour, question.kernel)
     cuda = _cuda(machine, question.settings, driver, room, release)
     fabric = plan_fabric(machine, driver.branch, "" if boot.way == "signed" else driver.version)
@@ -161,7 +160,7 @@ def _assemble(title: str, question: Question, parts: _Parts) -> Explanation:
             else:
                 warnings.append(f"{verdict.found}; needed: {verdict.needed}; {verdict.fix}")
             rules.append(Reason(subject, verdict.found, verdict.source))
-        rows += _secure_boot(parts.secure_boot, refusals, rules)
+        rows += _secure_boot(parts, refusals, rules)
         rows += _cuda_rows(parts, refusals, rules)
     rows += _system_rows(parts, question, rules)
     return Explanation(title, tuple(rows), tuple(refusals), tuple(warnings), tuple(rules), driver, parts.cuda)
@@ -203,10 +202,13 @@ def _alternative(parts: _Parts, question: Question) -> list[tuple[str, str]]:
     return [("elsewhere", text)]
 
 
-def _secure_boot(choice: SecureBootChoice, refusals: list[Verdict], rules: list[Reason]) -> list[tuple[str, str]]:
+def _secure_boot(parts: _Parts, refusals: list[Verdict], rules: list[Reason]) -> list[tuple[str, str]]:
+    choice, known = parts.secure_boot, parts.release.signed if parts.release else None
     if choice.problem:
         refusals.append(Verdict("stop", choice.problem, choice.needed, choice.fix, choice.source))
-        return []
+        if known is None or (parts.room and any(x.signed for x in parts.room.layouts)):
+            return []
+        return [("elsewhere", f"{known.package}, {known.why}; this toolkit does not install it")]
     rules.append(Reason("secure boot", choice.why, choice.source))
     return [("secure boot", choice.why)]
 

@@ -8,17 +8,23 @@ from dataclasses import replace
 import pytest
 
 from deploys.knowledge.records import Distro, DriverLayout, Source
+from deploys.operations import packages
+from deploys.plan.checks.platform import secure_boot_allows_modules
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_source import choose_driver, installed_version
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
 from deploys.plan.settings import Settings
+from facts.probe import parse_machine
+from inventories.releases import RELEASES, recording
 from tests.plan.hosts import (
     B200,
     GTX_1080,
+    K80,
     L4,
     T4,
     V100,
+    changed,
     debian_12_bare,
     distro_of,
     gpus,
@@ -169,3 +175,68 @@ def test_branch_of_the_installed_driver_is_read_from_its_library() -> None:
 def test_pascal_and_turing_share_the_last_branch_of_the_older_one() -> None:
     choice = choose((NAMED, PINNED), debian_12_bare(pci=gpus(GTX_1080, T4)))
     assert (choice.branch, choice.flavour) == ("580", "proprietary")
+
+
+UBUNTU = parse_machine(recording(next(r for r in RELEASES if r.name == "ubuntu-24.04")))
+KERNEL = "6.8.0-60-generic"
+
+
+def ubuntu(*devices: int, **changes: object) -> Machine:
+    return changed(UBUNTU, pci=gpus(*devices), **changes)
+
+
+SECURE = {"platform__efi": True, "platform__secure_boot": True}
+
+
+@pytest.mark.parametrize(("device", "kind"), [(T4, ""), (V100, ""), (B200, "-open")])
+def test_secure_boot_gets_modules_that_the_distribution_has_signed_for_each_kernel(device: int, kind: str) -> None:
+    machine = ubuntu(device, kernels__default="6.8.0-71-generic", **SECURE)
+    choice = choose_driver(machine, Settings(), distro_of(machine))
+    assert (choice.origin, choice.branch, choice.prebuilt) == ("distro", "580", True)
+    assert choice.modules == tuple(f"linux-modules-nvidia-580-server{kind}-{k}" for k in (KERNEL, "6.8.0-71-generic"))
+    assert not [p for p in choice.packages if "dkms" in p]
+    assert choice.same_version == ("libnvidia-compute-580-server", "nvidia-kernel-common-580-server")
+    assert secure_boot_allows_modules(machine, Settings()) is None
+    made = make_plan(machine, Settings(), distro_of(machine))
+    assert made.packages.modules == ()
+    assert not [c.packages for c in made.capabilities if c.name == "headers" and c.packages]
+    script = packages.script(made, "rehearse", machine)
+    assert "SAME_VERSION='libnvidia-compute-580-server nvidia-kernel-common-580-server'" in script
+
+
+@pytest.mark.parametrize(
+    ("machine", "settings"),
+    [
+        (ubuntu(T4), {}),
+        (ubuntu(T4, platform__dkms_key_enrolled=True, **SECURE), {}),
+        (ubuntu(T4, **SECURE), {"driver_source": "nvidia"}),
+        (ubuntu(K80, **SECURE), {}),
+        (ubuntu(T4, **SECURE), {"driver_branch": "590"}),
+    ],
+    ids=["off", "enrolled", "NVIDIA's own", "a GPU that no signed branch carries", "a branch that is not signed"],
+)
+def test_signed_modules_only_where_they_are_demanded_and_serve(machine: Machine, settings: dict[str, str]) -> None:
+    wanted = Settings(**settings)  # type: ignore[arg-type]
+    choice = choose_driver(machine, wanted, distro_of(machine))
+    assert not choice.prebuilt
+    refused = secure_boot_allows_modules(machine, wanted)
+    demanded = bool(machine.platform.secure_boot) and not machine.platform.dkms_key_enrolled
+    assert (refused is not None) is demanded
+    if settings.get("driver_source"):
+        assert refused is not None
+        assert refused.fix.startswith('set gpu_driver_source = "auto"')
+
+
+def test_signed_modules_that_are_there_stay_when_secure_boot_is_off() -> None:
+    secure = ubuntu(T4, **SECURE)
+    wanted = choose_driver(secure, Settings(), distro_of(secure))
+    there = installed(ubuntu(T4), **dict.fromkeys(wanted.packages, "580.159.03-0ubuntu1"))
+    assert choose_driver(there, Settings(), distro_of(there)).packages == wanted.packages
+
+
+def test_suse_has_signed_its_modules_and_needs_no_key() -> None:
+    release = next(r for r in RELEASES if r.name == "sles-15.7")
+    machine = changed(parse_machine(recording(release)), pci=gpus(L4), **SECURE)
+    assert secure_boot_allows_modules(machine, Settings()) is None
+    older = changed(machine, pci=gpus(V100))
+    assert secure_boot_allows_modules(older, Settings()) is not None, "SUSE has no modules for it"

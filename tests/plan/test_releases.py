@@ -23,6 +23,7 @@ from facts.packages import NAMES
 from facts.probe import parse_machine
 from inventories.releases import RELEASES, Release, recording
 from tests.plan import gpg_keys
+from tests.plan.hosts import B200, H100, NVSWITCH, gpus
 
 SCRIPTS = Path(packages.__file__).parent / "scripts"
 
@@ -47,6 +48,16 @@ def settings(release: Release) -> Settings:
     return Settings(mirrors={name: mirror for name, mirror in MIRRORS.items() if name in lacking})
 
 
+# What a host of a release may be: its GPUs and switches, and what its firmware demands.
+SYSTEMS: dict[str, Callable[[Machine], Machine]] = {
+    "T4": lambda machine: machine,
+    "HGX H100": lambda machine: replace(machine, pci=gpus(*[H100] * 8, *[NVSWITCH] * 4)),
+    "HGX B200": lambda machine: replace(machine, pci=gpus(*[B200] * 8)),
+    "Secure Boot": lambda machine: replace(machine, platform=replace(machine.platform, efi=True, secure_boot=True)),
+}
+ANY_SYSTEM = [pytest.param(r, s, id=f"{r.name}, {s}") for r in RELEASES for s in SYSTEMS]
+
+
 def test_every_room_has_a_recorded_host() -> None:
     found = [room(release) for release in RELEASES]
     assert [d.label for d in DISTROS if d not in found] == []
@@ -69,11 +80,12 @@ def test_pages(release: Release, golden: Callable[[str, str], None]) -> None:
     golden(f"release-{release.name}", page)
 
 
-@pytest.mark.parametrize("release", RELEASES, ids=lambda r: r.name)
-def test_the_probe_lists_every_package_that_a_plan_may_ask_for(release: Release) -> None:
+@pytest.mark.parametrize(("release", "system"), ANY_SYSTEM)
+def test_the_probe_lists_every_package_that_a_plan_may_ask_for(release: Release, system: str) -> None:
     """A name that it leaves out would be installed again and again."""
+    machine = SYSTEMS[system](bare(release))
     for source in ("auto", "distro"):
-        plan = make_plan(bare(release), replace(settings(release), driver_source=source), room(release))
+        plan = make_plan(machine, replace(settings(release), driver_source=source), room(release))
         wanted = (*plan.packages.wanted, *plan.packages.pins)
         assert [name for name in wanted if not re.search(NAMES, name)] == []
 
@@ -103,9 +115,10 @@ def converged(machine: Machine, plan: Plan) -> Machine:
     )
 
 
-@pytest.mark.parametrize("release", RELEASES, ids=lambda r: r.name)
-def test_a_host_that_has_what_was_planned_gets_no_second_plan(release: Release) -> None:
-    machine, wanted, distro = bare(release), settings(release), room(release)
+@pytest.mark.parametrize(("release", "system"), ANY_SYSTEM)
+def test_a_host_that_has_what_was_planned_gets_no_second_plan(release: Release, system: str) -> None:
+    machine, wanted, distro = SYSTEMS[system](bare(release)), settings(release), room(release)
+    judge(machine, wanted)
     plan = make_plan(machine, wanted, distro)
     after = converged(machine, plan)
     again = make_plan(after, wanted, distro)

@@ -49,6 +49,27 @@ def _archives(codename: str) -> tuple[Archive, ...]:
     )
 
 
+# The same set with the modules that Canonical has compiled and signed, which Secure Boot accepts: a package for each kernel.
+_KERNEL_COMMON = "nvidia-kernel-common-{branch}-server"
+
+
+def _signed(version: str) -> DriverLayout:
+    row = known("ubuntu", version).signed
+    return replace(
+        ARCHIVE,
+        kernel_modules={
+            "open": ("linux-modules-nvidia-{branch}-server-open-{release}",),
+            "proprietary": ("linux-modules-nvidia-{branch}-server-{release}",),
+        },
+        user_space=(_KERNEL_COMMON, *ARCHIVE.user_space),
+        libraries=(*ARCHIVE.libraries, _KERNEL_COMMON),
+        why="Canonical has compiled and signed the modules, a package for each kernel: after a kernel update run again before the reboot",
+        prebuilt=True,
+        signed=True,
+        branches=row.branches if row else (),
+    )
+
+
 UBUNTU_24_04 = Distro(
     id="ubuntu",
     version="24.04",
@@ -62,7 +83,7 @@ UBUNTU_24_04 = Distro(
     build_packages=("dkms", "gcc", "make", "python3"),
     docker=PackageOffer("28", ("docker.io",), "the engine of the release", _PAGES),
     compose=PackageOffer("2", ("docker-compose-v2",), "Compose v2 as a plugin of the client", _PAGES),
-    layouts=(nvidia.UBUNTU_NAMED, nvidia.UBUNTU_PINNED, ARCHIVE),
+    layouts=(nvidia.UBUNTU_NAMED, nvidia.UBUNTU_PINNED, ARCHIVE, _signed("24.04")),
     vendor_cuda=nvidia.CUDA_TOOLKIT,
     oldest_cuda=known("ubuntu", "24.04").oldest_cuda,
     repositories={
@@ -83,6 +104,7 @@ UBUNTU_22_04 = replace(
     archives=_archives("jammy"),
     proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "22.04").headers,
+    layouts=(nvidia.UBUNTU_NAMED, nvidia.UBUNTU_PINNED, ARCHIVE, _signed("22.04")),
     oldest_cuda=known("ubuntu", "22.04").oldest_cuda,
     repositories={
         **UBUNTU_24_04.repositories,
@@ -100,7 +122,12 @@ UBUNTU_26_04 = replace(
     archives=_archives("resolute"),
     proven="recorded; transactions as on Ubuntu 24.04",
     headers=known("ubuntu", "26.04").headers,
-    layouts=(replace(nvidia.UBUNTU_NAMED, first=580), nvidia.UBUNTU_PINNED, replace(ARCHIVE, first=580)),
+    layouts=(
+        replace(nvidia.UBUNTU_NAMED, first=580),
+        nvidia.UBUNTU_PINNED,
+        replace(ARCHIVE, first=580),
+        _signed("26.04"),
+    ),
     oldest_cuda=known("ubuntu", "26.04").oldest_cuda,
     repositories={
         **UBUNTU_24_04.repositories,

@@ -116,4 +116,5 @@ SUSE_G07 = DriverLayout(
     source=_SUSE,
     versioned=True,
     prebuilt=True,
+    signed=True,
 )

@@ -148,7 +148,7 @@ def kernel_fits_driver(machine: Machine, settings: Settings) -> Finding | None:
 def fabric_manager_available(machine: Machine, settings: Settings) -> Finding | None:
     """Without Fabric Manager at exactly the driver's version, CUDA does not start on GPUs behind NVSwitches."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or origin(settings, distro) != "distro":
+    if distro is None or origin(machine, settings, distro) != "distro":
         return None
     fabric = plan_fabric(machine, "", "")
     if not fabric.components:
@@ -192,7 +192,7 @@ def no_foreign_driver(machine: Machine, settings: Settings) -> Finding | None:
         found = f"driver files that no package owns: {_first(machine.driver.unowned, 3)}"
         fix = "`nvidia-uninstall --silent` where it exists, else remove these files; reboot, then run again"
         return stop("no_foreign_driver", found, needed, fix)
-    where = origin(settings, distro) if distro else "distro"
+    where = origin(machine, settings, distro) if distro else "distro"
     foreign = [name for name in machine.packages.installed if _foreign(machine, settings, name, where)]
     if not foreign:
         return None

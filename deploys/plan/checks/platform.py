@@ -6,9 +6,11 @@ import time
 
 from deploys.knowledge.distros import find_distro, supported
 from deploys.knowledge.floors import find_floor
+from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_branch import today
 from deploys.plan.driver_fabric import find_board
 from deploys.plan.driver_secure_boot import choose_secure_boot
+from deploys.plan.driver_source import choose_driver, signed_modules
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
@@ -160,13 +162,19 @@ def systemd_is_init(machine: Machine, _settings: Settings) -> Finding | None:
     )
 
 
-def secure_boot_allows_modules(machine: Machine, _settings: Settings) -> Finding | None:
-    """With Secure Boot or lockdown the kernel rejects modules that DKMS built and nobody enrolled."""
-    # No steps install modules that a distribution has signed; so only those of DKMS count.
-    choice = choose_secure_boot(machine.platform, None, "", "", "")
+def secure_boot_allows_modules(machine: Machine, settings: Settings) -> Finding | None:
+    """With Secure Boot or lockdown the kernel takes modules that the distribution signed, or DKMS with an enrolled key."""
+    distro = find_distro(machine.distribution.id, machine.distribution.version)
+    driver = choose_driver(machine, settings, distro) if distro and machine.gpus else DriverChoice()
+    signed = signed_modules(machine, distro, driver) if distro and not driver.problem else None
+    kernel = machine.kernels.running or ""
+    choice = choose_secure_boot(machine.platform, signed, driver.branch, driver.flavour, kernel)
     if not choice.problem:
         return None
-    return stop("secure_boot_allows_modules", choice.problem, choice.needed, choice.fix)
+    fix = choice.fix
+    if distro and settings.driver_source != "auto" and any(x.signed for x in distro.layouts):
+        fix = f'set gpu_driver_source = "auto", for the modules that {distro.name} has signed; or {fix}'
+    return stop("secure_boot_allows_modules", choice.problem, choice.needed, fix)
 
 
 def not_a_jetson(machine: Machine, _settings: Settings) -> Finding | None:
