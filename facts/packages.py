@@ -14,7 +14,7 @@ from facts.text import Tagged
 
 # Names that concern GPU, CUDA, containers, kernels and building; as an extended regular expression.
 NAMES = (
-    "nvidia|cuda|^libnv|^nvlsm|^libcu(fft|rand|solver|sparse|pti|blas)|^libnccl|cudnn|nsight|nouveau|datacenter-gpu|^docker|^containerd|^runc|podman|^moby|"
+    "nvidia|cuda|^libnv|^nvlsm|^infiniband-diags|^libcu(fft|rand|solver|sparse|pti|blas)|^libnccl|cudnn|nsight|nouveau|datacenter-gpu|^docker|^containerd|^runc|podman|^moby|"
     "^libxnvctrl|^linux[0-9]*($|-)|^kernel[0-9.]*($|-)|^kmod|^akmod|^dkms|^gcc|^cpp|^make$|^libc6-dev|^glibc-devel|^build-essential|"
     "^base-devel|^initramfs-tools|^dracut|^mkinitcpio|^mokutil|^shim|^grub|^glx-|^ubuntu-drivers|^firmware-nvidia|"
     "^egl-wayland|^switcheroo|^python3?$|^epel-release|^oracle-epel|^apt$|^dpkg$|^systemd$"

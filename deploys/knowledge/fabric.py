@@ -5,6 +5,7 @@ Ids are PCI device ids of vendor 10de. What is told by the product name alone is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploys.knowledge.records import Source
@@ -20,43 +21,57 @@ _HINT = Source("third-party lists; the ids are in no public PCI id list", "2026-
 _JETSON = Source("NVIDIA Jetson Linux developer guide: the GPU driver is part of the board's own kernel", "2026-11-22")
 
 
+# The branch from which on the names of packages no longer carry a branch, by the form of packages.
+RENAMED_AT = {"deb": 590, "rpm": 580}
+NAMES = Source("github NVIDIA/gpu-driver-container rhel8/install.sh, ubuntu22.04/Dockerfile", "2026-11-27")
+
+
 @dataclass(frozen=True)
 class Component:
-    """Software that drives a fabric. `packages`: names up to branch 580 and, from `renamed_at` on, later ones.
+    """Software that drives a fabric. `package` is its name from `RENAMED_AT` on, `old` those before it, by the form of packages.
 
     `exact`: its full version must be that of the driver.
     """
 
     name: str
     package: str
-    old_package: str
-    renamed_at: int
+    old: Mapping[str, str]
     exact: bool
     unit: str
     why: str
 
 
+def _by_branch(package: str) -> dict[str, str]:
+    return dict.fromkeys(RENAMED_AT, f"{package}-{{branch}}")
+
+
 FABRIC_MANAGER = Component(
     "Fabric Manager",
     "nvidia-fabricmanager",
-    "nvidia-fabricmanager-{branch}",
-    590,
+    {"deb": "nvidia-fabricmanager-{branch}", "rpm": "nvidia-fabric-manager"},
     True,
     "nvidia-fabricmanager.service",
     "CUDA does not start behind NVSwitches until Fabric Manager of the driver's full version has set them up",
 )
 NSCQ = Component(
-    "NSCQ", "libnvidia-nscq", "libnvidia-nscq-{branch}", 590, True, "", "monitoring reads the switches through it"
+    "NSCQ",
+    "libnvidia-nscq",
+    _by_branch("libnvidia-nscq"),
+    True,
+    "",
+    "monitoring reads the switches through it",
 )
 NVSDM = Component(
-    "NVSDM", "libnvsdm", "libnvsdm-{branch}", 590, True, "", "monitoring reads NVLink 5 switches through it"
+    "NVSDM", "libnvsdm", _by_branch("libnvsdm"), True, "", "monitoring reads NVLink 5 switches through it"
 )
-NVLSM = Component("NVLSM", "nvlsm", "nvlsm", 0, False, "", "the subnet manager of NVLink 5; Fabric Manager starts it")
+NVLSM = Component("NVLSM", "nvlsm", {}, False, "", "the subnet manager of NVLink 5; Fabric Manager starts it")
+DIAGS = Component(
+    "InfiniBand tools", "infiniband-diags", {}, False, "", "Fabric Manager's start script finds the switches by ibstat"
+)
 IMEX = Component(
     "IMEX",
     "nvidia-imex",
-    "nvidia-imex-{branch}",
-    590,
+    _by_branch("nvidia-imex"),
     True,
     "nvidia-imex.service",
     "memory is shared between the trays of a rack through it",
@@ -99,7 +114,7 @@ BY_GPU: tuple[System, ...] = (
         ("GB100", "GB102", "GB110", "GB112"),
         "",
         (),
-        (FABRIC_MANAGER, NVSDM, NVLSM),
+        (FABRIC_MANAGER, NVSDM, NVLSM, DIAGS),
         ("mlx5_core", "ib_umad"),
         "x86_64",
         _NVLINK5,

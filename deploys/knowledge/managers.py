@@ -11,7 +11,7 @@ class Manager:
 
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `sources_as` is how a repository is
-    written down ("deb822" | "repo" | "zypp", "" not at all); `aur`: the Arch User Repository builds packages for it.
+    written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Manager:
     may_remove: str
     must_stay: str
     sources_as: str = ""
+    form: str = "deb"
     aur: bool = False
 
 
@@ -32,7 +33,7 @@ class Manager:
 _SERIES = r"(legacy|tesla)-"
 _DEB_DRIVER = (
     r"^(nvidia-(driver|dkms|kernel|headless|compute|utils|firmware|open|persistenced|modprobe|settings|fabricmanager|imex|smi)($|-)"
-    r"|nvidia-alternative$|libnvidia-(compute|cfg1|common|decode|encode|extra|fbc1|gl|gpucomp|nscq|ptxjitcompiler1|nvvm4|ml1)($|-)"
+    r"|nvidia-alternative$|libnvsdm|libnvidia-(compute|cfg1|common|decode|encode|extra|fbc1|gl|gpucomp|nscq|ptxjitcompiler1|nvvm4|ml1)($|-)"
     rf"|linux-(modules|objects|signatures)-nvidia-|nvidia-{_SERIES}|libnvidia-{_SERIES}|libcuda1$|cuda-drivers|firmware-nvidia-|nvidia-(open-)?kernel-)"
 )
 _STAY = "openssh-server|systemd$|systemd-boot|dracut$|sudo$"
@@ -55,8 +56,8 @@ APT = Manager(
 )
 
 _RPM_DRIVER = (
-    r"^(nvidia-(driver|kmod|open|persistenced|modprobe|settings|fabricmanager|imex|compute|gl|video|common|libXNVCtrl|xconfig)($|-)"
-    r"|libnvidia-(ml|cfg|fbc|gpucomp|nscq)|kmod-nvidia|dkms-nvidia|cuda-drivers|(x11-)?nvidia-(gl|video|compute)-G|xorg-x11-nvidia)"
+    r"^(nvidia-(driver|kmod|open|persistenced|modprobe|settings|fabric-?manager|imex|compute|gl|video|common|libXNVCtrl|xconfig)($|-)"
+    r"|libnvidia-(ml|cfg|fbc|gpucomp|nscq)|libnvsdm|kmod-nvidia|dkms-nvidia|cuda-drivers|(x11-)?nvidia-(gl|video|compute)-G|xorg-x11-nvidia)"
 )
 _RPM_STAY = (
     r"|kernel([0-9.]+)?(-uek|-64k|-rt)?(-core|-modules(-core)?|-default|-longterm)?$|systemd-udev$|udev$|NetworkManager|wicked|dbus(-broker|-1)?$"
@@ -75,6 +76,7 @@ DNF = Manager(
     may_remove=_RPM_DRIVER,
     must_stay=rf"^({_STAY}{_RPM_STAY})",
     sources_as="repo",
+    form="rpm",
 )
 DNF5 = replace(DNF, name="dnf5")
 ZYPPER = Manager(
@@ -89,6 +91,7 @@ ZYPPER = Manager(
     may_remove=_RPM_DRIVER,
     must_stay=rf"^({_STAY}{_RPM_STAY})",
     sources_as="zypp",
+    form="rpm",
 )
 PACMAN = Manager(
     name="pacman",
@@ -101,6 +104,7 @@ PACMAN = Manager(
     sources="/etc/pacman.conf",
     may_remove=r"^(nvidia(-[0-9]+xx)?(-open|-lts)?(-dkms|-utils|-settings)?$|opencl-nvidia|lib32-nvidia-utils)",
     must_stay=rf"^({_STAY}|linux(-lts|-zen|-hardened)?$|networkmanager|dhcpcd|iwd|openssh$|mkinitcpio$|grub$|pacman$|glibc$|dbus)",
+    form="pkg",
     aur=True,
 )
 

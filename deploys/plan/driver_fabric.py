@@ -11,12 +11,15 @@ from deploys.knowledge.fabric import (
     MIG_CHIPS,
     MIG_IDS,
     MIG_SOURCE,
+    NAMES,
+    RENAMED_AT,
     UNKNOWN_SWITCH,
     Board,
     Component,
     System,
 )
 from deploys.knowledge.gpus import find_chip
+from deploys.knowledge.managers import manager
 from deploys.plan.machine import Machine
 from deploys.plan.reason import Reason
 
@@ -64,18 +67,19 @@ def plan_fabric(machine: Machine, branch: str, version: str) -> FabricPlan:
     system = find_system(machine)
     if system is None:
         return FabricPlan()
-    components = tuple(_component(c, branch, version) for c in system.components)
+    form = manager(machine.packages.manager).form
+    components = tuple(_component(c, branch, version, form) for c in system.components)
     rules = [Reason("fabric", f"{system.name}: {system.why}", system.source)]
     rules += [
-        Reason("fabric", f"{c.name} ({p.package}): {c.why}", system.source)
+        Reason("fabric", f"{c.name} ({p.package}): {c.why}", NAMES)
         for c, p in zip(system.components, components, strict=True)
     ]
     return FabricPlan(system.name, components, system.kernel_modules, system.architecture, tuple(rules))
 
 
-def _component(component: Component, branch: str, version: str) -> FabricComponent:
-    new = branch.isdecimal() and int(branch) >= component.renamed_at
-    package = component.package if new else component.old_package.format(branch=branch)
+def _component(component: Component, branch: str, version: str, form: str) -> FabricComponent:
+    new = form not in RENAMED_AT or (branch.isdecimal() and int(branch) >= RENAMED_AT[form])
+    package = component.package if new else component.old.get(form, component.package).format(branch=branch)
     return FabricComponent(component.name, package, version if component.exact else "", component.unit, component.why)
 
 

@@ -18,7 +18,7 @@ from deploys.plan.driver_kernel import judge_kernels
 from deploys.plan.driver_secure_boot import SecureBootChoice, choose_secure_boot
 from deploys.plan.driver_source import choose_driver, origin, signed_modules
 from deploys.plan.driver_vendor import choose_from_vendor
-from deploys.plan.machine import NVIDIA_VENDOR, Distribution, Kernels, Machine, PciDevice, Platform
+from deploys.plan.machine import NVIDIA_VENDOR, Distribution, Kernels, Machine, Packages, PciDevice, Platform
 from deploys.plan.reason import OWN, Reason, Verdict
 from deploys.plan.settings import Settings
 
@@ -88,7 +88,9 @@ def machine_of(question: Question) -> Machine:
         dkms_key_enrolled=question.key_enrolled,
     )
     kernel = question.kernel or None
+    room = find_distro(question.distro, question.version)
     return Machine(
+        packages=Packages(manager=room.manager if room else None),
         distribution=Distribution(id=question.distro, version=question.version),
         kernels=Kernels(running=kernel, default=kernel),
         platform=platform,

@@ -41,6 +41,7 @@ SYSTEMS = [
     System("HGX H100", f"--gpu 8x10de:2330 --gpu 4x10de:22a3 {UBUNTU}", 0, ("HGX H100 or H200", "nvidia-fabricmanager-580=580.178.04", "libnvidia-nscq-580=580.178.04", "13.0 (native)")),
     System("HGX A100 on Debian 12", f"--gpu 8x10de:20b2 --gpu 6x10de:1af1 {DEBIAN_12}", 1, ("HGX A100: the archive of Debian 12 (bookworm) carries no Fabric Manager",)),
     System("DGX B200", f"--gpu 8x10de:2901 {UBUNTU}", 0, ("(branch 580), open", "nvlsm", "libnvsdm-580=580.178.04", "ib_umad")),
+    System("HGX H100 on RHEL 9", f"--gpu 8x10de:2330 --gpu 4x10de:22a3 {RHEL_9}", 0, ("nvidia-fabricmanager=580.178.04, libnvidia-nscq=580.178.04",)),
     System("B200 on branch 595", f"--gpu 10de:2901 --branch 595 {UBUNTU}", 0, ("nvidia-fabricmanager=595.91.07", "13.2 (native)")),
     System("GB200", f"--gpu 10de:2941 --arch aarch64 {UBUNTU}", 1, ("GB200 or GB300 (NVL rack): aarch64", "an x86_64 host", "nvidia-imex-580=580.178.04")),
     System("GH200", f"--gpu 10de:2342 {UBUNTU}", 1, ("Grace Hopper (GH200): aarch64", "(branch 580), open")),

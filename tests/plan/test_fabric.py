@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from deploys.knowledge.fabric import BY_GPU, BY_SWITCH
+from deploys.knowledge.managers import MANAGERS
 from deploys.plan.driver_fabric import find_board, mig_rule, plan_fabric
 from tests.plan.hosts import A100, B200, GH200, GTX_1080, H100, NVSWITCH, RTX_5090, T4, V100, debian_12_bare, gpus
 
@@ -39,7 +41,7 @@ SWITCH_1, SWITCH_2, SWITCH_NEW = 0x1AC2, 0x1AF1, 0x2BFF
         *(
             (
                 (device,), (), "NVLink 5",
-                ("nvidia-fabricmanager-580=580.1", "libnvsdm-580=580.1", "nvlsm="), ("nvidia-fabricmanager.service",),
+                ("nvidia-fabricmanager-580=580.1", "libnvsdm-580=580.1", "nvlsm=", "infiniband-diags="), ("nvidia-fabricmanager.service",),
             )
             for device in (B200, B300)
         ),
@@ -59,6 +61,25 @@ def test_components_have_the_drivers_full_version(
     assert plan.units == units
     assert len(plan.rules) == len(packages) + bool(system)
     assert ("ib_umad" in plan.kernel_modules) is ("nvlsm=" in packages)
+
+
+@pytest.mark.parametrize(
+    ("manager", "branch", "names"),
+    [
+        ("apt", "580", ("nvidia-fabricmanager-580", "libnvsdm-580", "nvlsm", "infiniband-diags")),
+        ("dnf4", "570", ("nvidia-fabric-manager", "libnvsdm-570", "nvlsm", "infiniband-diags")),
+        ("dnf4", "580", ("nvidia-fabricmanager", "libnvsdm", "nvlsm", "infiniband-diags")),
+        ("zypper", "580", ("nvidia-fabricmanager", "libnvsdm", "nvlsm", "infiniband-diags")),
+    ],
+)
+def test_package_names_go_with_their_form(manager: str, branch: str, names: tuple[str, ...]) -> None:
+    host = debian_12_bare(pci=gpus(B200), packages__manager=manager)
+    plan = plan_fabric(host, branch, f"{branch}.1")
+    assert tuple(c.package for c in plan.components) == names
+    # One transaction may replace those of another branch.
+    assert [
+        c.package for c in plan.components if c.version and not re.search(MANAGERS[manager].may_remove, c.package)
+    ] == []
 
 
 def test_package_names_lose_the_branch_at_590() -> None:
