@@ -55,7 +55,8 @@ FLOORS: tuple[Floor, ...] = (
     Floor("driver", None, "595.71.05", "NVIDIA bulletin of May 2026 (CVE-2026-24187)", _BULLETINS, branch="595"),
     Floor("container-toolkit", "1.17.8", "1.19.1", "CVE-2025-23266 (container escape), CVE-2026-24260", _BULLETINS),
     Floor("containerd", None, "1.7.29", "CVE-2024-25621, CVE-2025-64329; 2.1.5 in the 2.1 series", _CONTAINERD),
-    Floor("runc", "1.1.12", "1.2.8", "CVE-2024-21626, CVE-2025-31133, -52565, -52881 (container escapes)", _RUNC),
+    # Nothing is refused by the version of what distributions mend without a new one.
+    Floor("runc", None, "1.2.8", "CVE-2024-21626, CVE-2025-31133, -52565, -52881 (container escapes)", _RUNC),
     Floor("compose", "2", "2.40.2", "CVE-2025-62725 (path traversal)", _COMPOSE),
 )
 

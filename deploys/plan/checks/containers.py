@@ -123,7 +123,7 @@ def _parts(machine: Machine, settings: Settings, distro: Distro) -> dict[str, st
 
 
 def container_security_floors(machine: Machine, settings: Settings) -> Finding | None:
-    """Parts below their security floor are named; distributions backport fixes, so this is a warning."""
+    """Parts below their security floor are named; distributions backport fixes, so only what none of them mends is refused."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if not _docker_wanted(settings) or distro is None:
         return None
@@ -132,6 +132,17 @@ def container_security_floors(machine: Machine, settings: Settings) -> Finding |
     low = [name for name, floor in rows.items() if present[name] and below(present[name], floor.warn)]
     if not low:
         return None
+    # Docker's own lowest version has a check of its own.
+    refused = [n for n in low if n != "docker" and below(present[n], rows[n].refuse)]
+    if refused:
+        words = manager(distro.manager)
+        names = " ".join(p for n in refused for p in sorted(machine.packages.installed) if n in p) or " ".join(refused)
+        return stop(
+            "container_security_floors",
+            ", ".join(f"{n} {present[n]}" for n in refused),
+            "; ".join(f"{n} {rows[n].refuse} or newer: {rows[n].why}" for n in refused),
+            f"{words.refresh} && {words.install.format(packages=names)}",
+        )
     return warn(
         "container_security_floors",
         ", ".join(f"{n} {present[n]}" for n in low) + " (the distribution may have backported fixes)",
