@@ -1,8 +1,13 @@
-"""NVIDIA PCI functions, from sysfs alone (source: Linux, Documentation/ABI/testing/sysfs-bus-pci)."""
+"""NVIDIA PCI functions, from sysfs alone (source: Linux, Documentation/ABI/testing/sysfs-bus-pci).
+
+The switches of NVLink 5 are reached through InfiniBand functions whose vital product data says SW_MNG (source: github
+NVIDIA/gpu-driver-container pull request 246, start scripts). They are looked for beside GPUs of that kind only.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from deploys.plan.machine import NVIDIA_VENDOR, PciDevice
 from facts.base import SubjectFact
@@ -22,10 +27,23 @@ for d in /sys/bus/pci/devices/*; do
   [ -r "$d/subsystem_device" ] && read -r sd <"$d/subsystem_device"
   [ -e "$d/driver" ] && driver=$(real "$d/driver")
   echo "pci ${d##*/} $vendor $device $class $sv $sd ${driver##*/}"
+  case $class$device in 0x03*0x29*|0x03*0x31*|0x03*0x32*) nvlink5=1 ;; esac
   case $class in 0x03*) [ -r "$d/config" ] && od -An -v -tx1 -w256 -N 256 "$d/config" | tag "config ${d##*/}" ;; esac
 done
+[ -n "${nvlink5-}" ] || exit 0
+for d in /sys/bus/pci/devices/*; do
+  vendor= class=; [ -r "$d/vendor" ] && read -r vendor <"$d/vendor"
+  [ "$vendor" = 0x15b3 ] || continue
+  read -r class <"$d/class"
+  case $class in 0x0207*) ;; *) continue ;; esac
+  case $(timeout 5 head -c 4096 "$d/vpd" | tr -cd '\40-\176') in *SW_MNG*) echo 'bridge yes' ;; '') echo 'bridge unknown' ;; *) echo 'bridge no' ;; esac
+done
+echo bridges-looked
 exit 0
 """
+
+# Chips whose NVLink 5 switches hide behind InfiniBand functions: their ids begin like this.
+_NVLINK5 = (0x29, 0x31, 0x32)
 
 
 def parse(text: str) -> tuple[PciDevice, ...] | None:
@@ -35,8 +53,17 @@ def parse(text: str) -> tuple[PciDevice, ...] | None:
         return None
     virtual = {words[0] for line in tagged.all("config") if is_vgpu("".join((words := line.split())[1:]))}
     devices = [_device(line.split(), virtual) for line in tagged.all("pci")]
-    known = [device for device in devices if device]
+    switched = _switched(tagged)
+    known = [replace(d, switched=switched) if d.device >> 8 in _NVLINK5 and d.is_gpu else d for d in devices if d]
     return tuple(sorted(known, key=lambda device: device.address)) if len(known) == len(devices) else None
+
+
+def _switched(tagged: Tagged) -> bool | None:
+    """Are functions of NVLink 5 switches on the bus? None: nobody looked, or one of them did not answer."""
+    answers = set(tagged.all("bridge"))
+    if "yes" in answers:
+        return True
+    return False if "bridges-looked" in tagged and answers <= {"no"} else None
 
 
 def is_vgpu(config: str) -> bool:

@@ -122,6 +122,21 @@ BY_GPU: tuple[System, ...] = (
     ),
 )
 
+# The same GPUs in a virtual machine that was given no switches.
+UNSWITCHED = System(
+    "B200 or B300 without its switches",
+    (),
+    "",
+    (),
+    (),
+    (),
+    "x86_64",
+    "no InfiniBand function here says SW_MNG: whoever has the switches runs Fabric Manager",
+    Source(
+        "github NVIDIA/gpu-driver-container pull request 246; Fabric Manager user guide, virtualization", "2026-11-27"
+    ),
+)
+
 _SWITCH_SOFTWARE = (FABRIC_MANAGER, NSCQ)
 
 # Systems that are told by their switches (vendor 10de, class 0680).

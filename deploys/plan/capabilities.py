@@ -95,8 +95,10 @@ def _driver(driver: DriverChoice) -> Capability:
 def _fabric(machine: Machine, driver: DriverChoice) -> list[Capability]:
     """What the system needs beside the driver; an archive that carries none of it is refused by its check."""
     fabric = plan_fabric(machine, driver.branch, driver.version)
-    if not fabric.components or driver.origin != "nvidia" or driver.problem:
+    if not fabric.system or driver.origin != "nvidia" or driver.problem:
         return []
+    if not fabric.components:
+        return [Capability("fabric", "", (), (fabric.rules[0].text,))]
     why = tuple(f"{c.name}: {c.why}" for c in fabric.components)
     return [Capability("fabric", driver.version, tuple(c.package for c in fabric.components), why, CUDA)]
 

@@ -8,12 +8,14 @@ from deploys.knowledge.fabric import (
     BOARDS,
     BY_GPU,
     BY_SWITCH,
+    FABRIC_MANAGER,
     MIG_CHIPS,
     MIG_IDS,
     MIG_SOURCE,
     NAMES,
     RENAMED_AT,
     UNKNOWN_SWITCH,
+    UNSWITCHED,
     Board,
     Component,
     System,
@@ -55,7 +57,8 @@ def find_system(machine: Machine) -> System | None:
     chips = [chip for gpu in machine.gpus if (chip := find_chip(gpu.device))]
     for system in BY_GPU:
         if any(c.system == system.system and c.code.startswith(system.chips) for c in chips):
-            return system
+            elsewhere = FABRIC_MANAGER in system.components and any(g.switched is False for g in machine.gpus)
+            return UNSWITCHED if elsewhere else system
     switches = {s.device for s in machine.nvswitches}
     if not switches:
         return None

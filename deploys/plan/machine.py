@@ -204,7 +204,7 @@ class Boot(Record):
 class PciDevice(Record):
     """One NVIDIA function from sysfs. `class_code` has 24 bits, e.g. 0x030200. `driver` is "" when none is bound.
 
-    `vgpu`: a hypervisor shares it among its guests.
+    `vgpu`: a hypervisor shares it among its guests. `switched`: the switches of its NVLink 5 are on this bus too (GPUs of other kinds: None).
     """
 
     address: str
@@ -215,6 +215,7 @@ class PciDevice(Record):
     subsystem_device: int = 0
     driver: str | None = None
     vgpu: bool = False
+    switched: bool | None = None
 
     @property
     def id(self) -> str:

@@ -122,6 +122,11 @@ def test_nvswitch_machines_get_fabric_manager_at_the_drivers_version() -> None:
 def test_nvlink_5_gets_the_kernel_modules_that_fabric_manager_asks_for() -> None:
     files = {f.path: f.content for f in plan(debian_12_bare(pci=gpus(B200)), driver_source="nvidia").files}
     assert files[FABRIC_MODULES].splitlines()[1:] == ["mlx5_core", "ib_umad"]
+    guest = plan(debian_12_bare(pci=[replace(d, switched=False) for d in gpus(B200)]), driver_source="nvidia")
+    assert row(guest, "fabric").packages == ()
+    assert "whoever has the switches" in row(guest, "fabric").why[0]
+    assert FABRIC_MODULES not in {f.path for f in guest.files}
+    assert "nvidia-fabricmanager.service" not in guest.services
     older = debian_12_bare(pci=gpus(H100, NVSWITCH))
     assert FABRIC_MODULES not in {f.path for f in plan(older, driver_source="nvidia").files}
 

@@ -82,6 +82,19 @@ def test_package_names_go_with_their_form(manager: str, branch: str, names: tupl
     ] == []
 
 
+def test_gpus_whose_switches_are_elsewhere_need_no_fabric_manager() -> None:
+    def systems(switched: bool | None) -> tuple[str, int]:
+        plan = plan_fabric(
+            debian_12_bare(pci=[replace(d, switched=switched) for d in gpus(B200, B200)]), "580", "580.1"
+        )
+        return plan.system, len(plan.components)
+
+    assert systems(True) == systems(None) == ("HGX or DGX B200, B300 (NVLink 5)", 4)
+    assert systems(False) == ("B200 or B300 without its switches", 0)
+    rack = plan_fabric(debian_12_bare(pci=[replace(d, switched=False) for d in gpus(GB200)]), "580", "580.1")
+    assert rack.units == ("nvidia-imex.service",)
+
+
 def test_package_names_lose_the_branch_at_590() -> None:
     host = debian_12_bare(pci=gpus(H100, NVSWITCH))
     assert [c.package for c in plan_fabric(host, "590", "590.48.01").components] == [
