@@ -18,12 +18,15 @@ from deploys.plan.machine import Machine, Proof
 from deploys.plan.plan import make_plan
 from deploys.plan.proof import prove, verdict
 from deploys.plan.settings import Settings
+from inventories.releases import RELEASES
 from tests.plan.hosts import (
     debian_12_bare,
     debian_13_converged,
 )
+from tests.plan.test_releases import SYSTEMS, bare
 
 BARE, DONE = debian_12_bare(), debian_13_converged()
+MACHINES = [BARE, DONE, *(SYSTEMS[s](bare(r)) for r in RELEASES for s in SYSTEMS)]
 
 
 # Damage: any value of a record may be gone, emptied or replaced, as its own type allows.
@@ -56,7 +59,8 @@ WISHES = st.builds(
     Settings,
     profile=st.sampled_from(["full", "containers", "raw"]),
     kernel_modules=st.sampled_from(["auto", "proprietary", "open"]),
-    driver_branch=st.sampled_from([None, "535", "550.163.01"]),
+    driver_branch=st.sampled_from([None, None, "535", "550.163.01", "595"]),
+    driver_source=st.sampled_from(["auto", "auto", "distro", "nvidia"]),
     cuda=st.sampled_from(["auto", None, ("12.4",)]),
     container_runtime=st.sampled_from(["nvidia", None]),
     expected_gpus=st.sampled_from([None, 1, 8]),
@@ -65,7 +69,7 @@ WISHES = st.builds(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from([BARE, DONE]), st.integers(0, 2**32), WISHES, st.sampled_from(DISTROS))
+@given(st.sampled_from(MACHINES), st.integers(0, 2**32), WISHES, st.sampled_from(DISTROS))
 def test_decisions_are_total_and_repeatable(sound: Machine, seed: int, wanted: Settings, distro: Distro) -> None:
     machine = damaged(sound, Random(seed))
     findings = judge(machine, wanted)
