@@ -11,8 +11,24 @@ from pathlib import Path
 import pytest
 
 from deploys.explain import main
+from deploys.plan.checks import judge
+from deploys.plan.explain import Question, explain
+from deploys.plan.plan import make_plan
+from deploys.plan.settings import Settings
+from inventories.releases import Release
+from tests.plan import test_releases
+from tests.plan.test_releases import ANY_SYSTEM, bare, room
 
 ROOT = Path(__file__).parents[2]
+# Checks that judge by the rules that it asks.
+RULES = {
+    "driver_fits_gpus",
+    "secure_boot_allows_modules",
+    "kernel_fits_driver",
+    "driver_branch_alive",
+    "cuda_fits",
+    "fabric_manager_available",
+}
 UBUNTU = "--distro ubuntu-24.04 --kernel 6.8.0-60-generic"
 UBUNTU_26 = "--distro ubuntu-26.04 --kernel 7.0.0-31-generic"
 DEBIAN_12 = "--distro debian-12 --kernel 6.1.0-50-amd64"
@@ -118,3 +134,16 @@ def test_wrong_usage_is_named(arguments: str, words: str, capsys: pytest.Capture
         code = int(end.code or 0)
     assert code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("release", "system"), ANY_SYSTEM)
+def test_it_says_what_a_host_of_that_kind_is_told(release: Release, system: str) -> None:
+    machine = test_releases.SYSTEMS[system](bare(release))
+    devices = tuple(d.device for d in machine.pci or ())
+    secure = bool(machine.platform.secure_boot)
+    answer = explain(Question(devices, release.id, release.version, release.kernel, secure_boot=secure))
+    stops = {f.check for f in judge(machine, Settings()) if f.stops} & RULES
+    assert bool(answer.refusals) is bool(stops), (stops, answer.refusals)
+    plan = make_plan(machine, Settings(), room(release))
+    assert answer.driver is not None
+    assert (answer.driver.packages, answer.driver.problem) == (plan.driver.packages, plan.driver.problem)
