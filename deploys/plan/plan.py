@@ -119,7 +119,9 @@ def _packages(
     fabric = next((c.packages for c in rows if c.name == "fabric"), ())
     exact = tuple(c.package for c in plan_fabric(machine, driver.branch, driver.version).components if c.version)
     exact = tuple(p for p in exact if p in fabric)
-    version = next(iter(driver.versions.values()), "")
+    # Beside a driver that is there, its fabric has that driver's version and not the newest one.
+    there = all(is_version(machine.packages.version(p), driver.versions.get(p, "")) for p in driver.packages)
+    version = driver.version if there else next(iter(driver.versions.values()), "")
     plan = PackagePlan(
         wanted=tuple(dict.fromkeys(p for c in rows for p in c.packages)),
         versions={**driver.versions, **(dict.fromkeys(exact, version) if version else {})},

@@ -8,6 +8,7 @@ import pytest
 
 from deploys.knowledge.paths import FABRIC_MODULES, repository_files
 from deploys.knowledge.records import Distro, Repository
+from deploys.operations import packages
 from deploys.plan.capabilities import Capability, capabilities
 from deploys.plan.driver_source import choose_driver
 from deploys.plan.machine import FileState, Machine, Package, TextFile
@@ -117,6 +118,19 @@ def test_nvswitch_machines_get_fabric_manager_at_the_drivers_version() -> None:
     assert "nvidia-fabricmanager-580" in made.packages.same_version
     assert "nvidia-fabricmanager.service" in made.services
     assert not [c for c in plan(hgx).capabilities if c.name == "fabric"], "the archive has none"
+
+
+def test_fabric_manager_goes_with_the_driver_that_is_there() -> None:
+    hgx = debian_12_bare(pci=gpus(H100, NVSWITCH))
+    wanted = plan(hgx, driver_source="nvidia").driver.packages
+    there = installed(hgx, **dict.fromkeys(wanted, "580.159.03-1"))
+    made = plan(there, driver_source="nvidia")
+    assert made.packages.versions["nvidia-fabricmanager-580"] == "580.159.03"
+    assert "nvidia-fabricmanager-580=580.159.03-*" in packages.script(made, "install", there)
+    older = installed(there, nvidia_fabricmanager_580="580.126.09-1", libnvidia_nscq_580="580.159.03-1")
+    missing = plan(older, driver_source="nvidia").packages.missing
+    assert "nvidia-fabricmanager-580" in missing
+    assert "libnvidia-nscq-580" not in missing
 
 
 def test_nvlink_5_gets_the_kernel_modules_that_fabric_manager_asks_for() -> None:
