@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,8 +33,9 @@ def _signed_only(machine: Machine, distro: Distro) -> bool:
     if demands_signature(machine.platform):
         return True
     names = [n for x in distro.layouts if x.signed for flavour in x.kernel_modules.values() for n in flavour]
-    heads = tuple(n.partition("{")[0] for n in names if "{release}" in n)
-    return bool(heads) and any(n.startswith(heads) and machine.packages.version(n) for n in machine.packages.installed)
+    forms = [n.format(branch=r"\d+", kernel="", release=".+") for n in names if "{release}" in n]
+    there = [n for n in machine.packages.installed if machine.packages.version(n)]
+    return any(re.fullmatch(form, name) for form in forms for name in there)
 
 
 def _layouts(machine: Machine, distro: Distro, where: str) -> tuple[DriverLayout, ...]:

@@ -232,6 +232,8 @@ def test_signed_modules_that_are_there_stay_when_secure_boot_is_off() -> None:
     wanted = choose_driver(secure, Settings(), distro_of(secure))
     there = installed(ubuntu(T4), **dict.fromkeys(wanted.packages, "580.159.03-0ubuntu1"))
     assert choose_driver(there, Settings(), distro_of(there)).packages == wanted.packages
+    desktop = installed(ubuntu(T4), **{"linux-modules-nvidia-580-6.8.0-60-generic": "6.8.0-60.63+1"})
+    assert choose_driver(desktop, Settings(), distro_of(desktop)).origin == "nvidia", "another set than ours"
 
 
 def test_suse_has_signed_its_modules_and_needs_no_key() -> None:
