@@ -28,6 +28,7 @@ from facts import (
     nouveau,
     packages,
     platform,
+    record,
     sources,
     toolkit,
     units,
@@ -60,6 +61,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     toolkit.SUBJECT,
     files.SUBJECT,
     units.SUBJECT,
+    record.SUBJECT,
 )
 
 
@@ -82,6 +84,8 @@ def parse_machine(text: str) -> Machine:
             answers[subject.name] = subject.parse(section.text)
         except Exception as error:  # noqa: BLE001 - one damaged section must not cost the others
             unknown[subject.name] = f"the answer could not be read: {error or type(error).__name__}"
+    if problem := answers["record"].problem:
+        unknown["record"] = problem
     return _assemble(answers, unknown)
 
 
@@ -114,6 +118,8 @@ def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
         toolkit=answers["toolkit"],
         files=answers["files"],
         units=answers["units"],
+        proven=answers["record"].proven,
+        proven_before=answers["record"].before,
         unknown=unknown,
     )
 

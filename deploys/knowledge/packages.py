@@ -32,3 +32,6 @@ PACMAN_PACKAGES: tuple[str, ...] = (
     "nvidia-open-dkms",
     "nvidia-utils",
 )
+
+# What belongs to an engine beside the packages that a plan names: an extended regular expression.
+ENGINE_PARTS = r"^(containerd([.]io)?|docker-[a-z-]+|runc)$"

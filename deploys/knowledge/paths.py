@@ -6,6 +6,9 @@ STATE_DIR = "/var/lib/gpu-host"
 REBOOT_RECORD = f"{STATE_DIR}/rebooted-for"
 # There as long as the work of the host has been moved away (gpu_drain).
 DRAIN_RECORD = f"{STATE_DIR}/drained"
+# What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
+PROVEN_RECORD = f"{STATE_DIR}/proven.json"
+PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"

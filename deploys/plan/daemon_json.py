@@ -154,6 +154,18 @@ def needs_start(docker: Docker, wanted: Wanted) -> bool:
     return wanted.cdi is not None and docker.cdi is not None and docker.cdi != wanted.cdi
 
 
+def managed(text: str | None, wanted: Wanted) -> dict[str, str]:
+    """Our keys that are in the file ("runtimes.nvidia"), each with its value as JSON; of lists only what is ours. Raises `DaemonJsonError`."""
+    document = read(text)
+    found: dict[str, Any] = {
+        "runtimes.nvidia": document.get("runtimes", {}).get(RUNTIME) if wanted.runtime else None,
+        "live-restore": document.get("live-restore") if wanted.live_restore is not None else None,
+        "features.cdi": document.get("features", {}).get("cdi") if wanted.cdi is not None else None,
+        FOLDERS_KEY: [f for f in document.get(FOLDERS_KEY, ()) if f in CDI_FOLDERS] if wanted.cdi else None,
+    }
+    return {key: json.dumps(value, sort_keys=True) for key, value in found.items() if value not in (None, [])}
+
+
 def takeover(docker: Docker, wanted: Wanted, *, written: bool) -> Takeover:
     """How a running engine comes to know what the file says.
 

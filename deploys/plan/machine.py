@@ -10,12 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploys.plan.proven import ProvenSet, read_proven
 from deploys.plan.record import Record
 from deploys.plan.serving import (
     ContainerAnswer,
     ContainerProof,
     GpuProcess,
     MonitoringProof,
+    Proof,
     ServiceAnswer,
     ServiceContainer,
     ServiceProof,
@@ -63,6 +65,7 @@ __all__ = [
     "Platform",
     "Process",
     "Proof",
+    "ProvenSet",
     "Record",
     "ServiceAnswer",
     "ServiceContainer",
@@ -70,6 +73,7 @@ __all__ = [
     "TextFile",
     "UnitState",
     "is_core_module",
+    "read_proven",
 ]
 
 NVIDIA_VENDOR = 0x10DE
@@ -253,7 +257,10 @@ class Filesystem(Record):
 
 @dataclass(frozen=True)
 class Machine(Record):
-    """Everything the toolkit knows of one host. `unknown` names the subjects that could not be read, and why."""
+    """Everything the toolkit knows of one host. `unknown` names the subjects that could not be read, and why.
+
+    `proven` is the host's own record of its last proof, `proven_before` that of the set before; None where there is none, or none that can be read.
+    """
 
     distribution: Distribution = Distribution()
     kernels: Kernels = Kernels()
@@ -269,6 +276,8 @@ class Machine(Record):
     toolkit: ContainerToolkit = field(default_factory=ContainerToolkit)
     files: Mapping[str, FileState] = field(default_factory=dict)
     units: Mapping[str, UnitState] = field(default_factory=dict)
+    proven: ProvenSet | None = None
+    proven_before: ProvenSet | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -281,19 +290,3 @@ class Machine(Record):
 
     def filesystem(self, path: str) -> Filesystem | None:
         return next((f for f in self.filesystems if f.path == path), None)
-
-
-@dataclass(frozen=True)
-class Proof:
-    """Answers of the host that only make sense after the work. None: the question got no answer.
-
-    `smi_code` and `smi_text` are nvidia-smi's exit status and output (one line per GPU: index, name, driver version).
-    `kernel_log` holds the last lines of the NVIDIA driver since boot, `xids` those that report an error of a GPU.
-    `cuda` is the result of cuInit (0: success; source: CUDA driver API, CUresult), "no answer: REASON" when not tried.
-    """
-
-    smi_code: int | None = None
-    smi_text: str = ""
-    kernel_log: tuple[str, ...] | None = None
-    xids: tuple[str, ...] | None = None
-    cuda: str | None = None

@@ -67,3 +67,19 @@ class MonitoringProof(Record):
 
     grafana: bool = False
     targets: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Answers of the host that only make sense after the work. None: the question got no answer.
+
+    `smi_code` and `smi_text` are nvidia-smi's exit status and output (one line per GPU: index, name, driver version).
+    `kernel_log` holds the last lines of the NVIDIA driver since boot, `xids` those that report an error of a GPU.
+    `cuda` is the result of cuInit (0: success; source: CUDA driver API, CUresult), "no answer: REASON" when not tried.
+    """
+
+    smi_code: int | None = None
+    smi_text: str = ""
+    kernel_log: tuple[str, ...] | None = None
+    xids: tuple[str, ...] | None = None
+    cuda: str | None = None

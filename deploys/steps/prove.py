@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from deploys.operations import proof
+from deploys.operations import proof, record
+from deploys.plan.plan import Plan
 from deploys.plan.settings import Settings
 
 
@@ -12,3 +13,9 @@ from deploys.plan.settings import Settings
 def prove(settings: Settings) -> None:
     """The chain of proof, read from the world as it is now."""
     proof.proven(name="The host is ready", settings=settings)
+
+
+@deploy("Record")
+def remember(plan: Plan) -> None:
+    """After the proof, never instead of it."""
+    record.remembered(name="The host remembers what was proven", plan=plan)

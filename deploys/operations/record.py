@@ -1,0 +1,43 @@
+"""What a host remembers of its proof: written only where it differs, so that a second run changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from pyinfra.api.operation import operation
+
+from deploys.knowledge.paths import PROVEN_BEFORE, PROVEN_RECORD
+from deploys.operations.files import write
+from deploys.plan.files import FileChange
+from deploys.plan.plan import Plan
+from deploys.plan.remember import proven_now
+from deploys.support.context import is_executing, this_host
+from deploys.support.guard import guarded
+from deploys.support.outcome import current
+from deploys.support.world import changing, machine
+
+Commands = Generator[Any, None, None]
+
+# The older record is copied before the new one takes its place; what is cut off in between is done again by the next run.
+_KEEP = f'cp -p "$f" {PROVEN_BEFORE}.gpu-host-new && mv -f {PROVEN_BEFORE}.gpu-host-new {PROVEN_BEFORE}'
+
+
+@operation()
+@guarded
+@changing
+def remembered(plan: Plan) -> Commands:
+    """A host that is ready remembers what it consists of, and what it consisted of when another set was proven before.
+
+    + plan: the host's plan
+    """
+    if not is_executing() or current().state != "ready":
+        this_host().noop("not proven")
+        return
+    now = machine()
+    proven = proven_now(plan, now)
+    if proven.is_same_set(now.proven):
+        this_host().noop(f"this set was proven at {now.proven.time if now.proven else ''}")
+        return
+    change = FileChange(PROVEN_RECORD, proven.text(), "what was proven")
+    yield write(change, _KEEP if now.proven else ":")

@@ -1,0 +1,66 @@
+"""DECIDE: what a host that has just been proven is to remember of it."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from deploys.knowledge.managers import manager
+from deploys.knowledge.packages import ENGINE_PARTS
+from deploys.knowledge.paths import DAEMON_JSON, OWNED_FILES
+from deploys.knowledge.vendors import toolkit
+from deploys.plan.daemon_json import DaemonJsonError, in_file, managed
+from deploys.plan.machine import Machine
+from deploys.plan.plan import Plan
+from deploys.plan.proven import ProvenSet
+from deploys.plan.versions import branch_of
+
+# Parts of a plan that are no part of what was proven: they change with every update of the distribution.
+_TOOLS = ("headers",)
+
+
+def proven_now(plan: Plan, machine: Machine) -> ProvenSet:
+    """The set that a host consists of at this moment. The time is the host's own."""
+    loaded = machine.driver.loaded or ""
+    clock = machine.boot.clock
+    return ProvenSet(
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock or 0)),
+        boot_id=machine.boot.boot_id or "",
+        kernel=machine.kernels.running or "",
+        driver=loaded,
+        flavour=machine.driver.loaded_flavour or "",
+        branch=branch_of(loaded),
+        manager=machine.packages.manager or "",
+        packages=_packages(plan, machine),
+        gpus={gpu.address: gpu.id for gpu in machine.gpus},
+        files=file_digests(machine),
+        daemon_json=_daemon_json(plan, machine),
+        services=tuple(u for u in plan.services if u in machine.units and machine.units[u].active == "active"),
+        holds=tuple(sorted(n for n in plan.packages.holds if machine.packages.version(n))),
+        engine=machine.docker.engine or "",
+        toolkit=machine.toolkit.version or "",
+    )
+
+
+def _packages(plan: Plan, machine: Machine) -> dict[str, str]:
+    """What the plan asks for, what belongs to a driver or an engine by its name, and the parts of the toolkit: whatever of it is installed."""
+    tools = {p for c in plan.capabilities if c.name in _TOOLS for p in c.packages}
+    asked = {*plan.packages.wanted, *plan.packages.holds, *plan.packages.same_version} - tools
+    by_name = [manager(plan.distro.manager).may_remove, *([ENGINE_PARTS] if plan.docker else [])]
+    family = re.compile("|".join(by_name))
+    names = [n for n in machine.packages.installed if n in asked or n in toolkit.DEB.packages or family.search(n)]
+    return {n: version for n in sorted(names) if (version := machine.packages.version(n))}
+
+
+def file_digests(machine: Machine) -> dict[str, str]:
+    """Each file of ours that is there, with its sha256; none of what only root may read, as that may be a password's."""
+    there = [s for path in OWNED_FILES if (s := machine.files.get(path)) and s.sha256 and path != DAEMON_JSON]
+    return {s.path: s.sha256 if int(s.mode or "0", 8) & 0o004 else "" for s in there}
+
+
+def _daemon_json(plan: Plan, machine: Machine) -> dict[str, str]:
+    text = machine.docker.daemon_json.content if machine.docker.daemon_json else None
+    try:
+        return managed(text, in_file(machine.docker, plan.daemon))
+    except DaemonJsonError:
+        return {}

@@ -1,0 +1,71 @@
+"""What a host remembers: written after a proof, once per set, and never half."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from deploys.knowledge.paths import STATE_DIR
+from deploys.operations.record import remembered
+from deploys.plan.proven import read_proven
+from deploys.plan.remember import proven_now
+from deploys.support.outcome import LEDGER, current
+from tests.deploys.bench import commands, plan_for
+from tests.plan.hosts import changed, debian_13_converged
+
+
+@pytest.fixture
+def ready(host: SimpleNamespace) -> Iterator[SimpleNamespace]:
+    current().state = "ready"
+    yield host
+    LEDGER.outcomes.pop(host.name, None)
+
+
+@pytest.mark.parametrize("state", ["not-ready", "reboot-pending", "planned"])
+def test_what_was_not_proven_is_not_remembered(ready: SimpleNamespace, state: str) -> None:
+    machine = debian_13_converged()
+    current().state = state
+    assert commands(remembered, machine, plan=plan_for(machine)) == []
+    assert ready.said == ["not proven"]
+
+
+def test_set_is_remembered_once(ready: SimpleNamespace) -> None:
+    machine = debian_13_converged()
+    (command,) = commands(remembered, machine, plan=plan_for(machine))
+    written = read_proven(command.connector_arguments["_stdin"])
+    assert written == proven_now(plan_for(machine), machine)
+    later = changed(machine, proven=written, boot__clock=1999999999.0, boot__boot_id="f" * 36)
+    assert commands(remembered, later, plan=plan_for(later)) == []
+    assert ready.said == [f"this set was proven at {written.time}"]
+
+
+@pytest.mark.usefixtures("ready")
+def test_record_of_the_set_before_is_kept_and_both_are_whole(tmp_path: Path) -> None:
+    """The command itself, on a folder that stands in for the host's."""
+    machine = debian_13_converged()
+    plan = plan_for(machine)
+    first = proven_now(plan, machine)
+    state = tmp_path / "state"
+    for old, now in ((None, machine), (first, changed(machine, driver__loaded="550.200.01"))):
+        (command,) = commands(remembered, replace(now, proven=old), plan=plan)
+        script = command.get_raw_value().replace(STATE_DIR, str(state)).replace("chown root:root", ":")
+        done = subprocess.run(
+            ["sh", "-c", script], input=str(command.connector_arguments["_stdin"]), text=True, check=False
+        )
+        assert done.returncode == 0
+    assert read_proven((state / "proven-before.json").read_text()) == first
+    assert read_proven((state / "proven.json").read_text()).driver == "550.200.01"
+    assert {f.name for f in state.iterdir()} == {"proven.json", "proven-before.json"}
+    assert (state / "proven.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.usefixtures("ready")
+def test_damaged_record_gives_way_and_does_not_become_the_one_before() -> None:
+    machine = debian_13_converged(unknown={"record": "proven.json is no record of a proof"})
+    (command,) = commands(remembered, machine, plan=plan_for(machine))
+    assert "proven-before" not in command.get_raw_value()
