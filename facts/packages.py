@@ -1,6 +1,6 @@
 """The package database: manager, health, and the packages that concern a GPU host.
 
-Locks, candidates and sources are subjects of their own. Sources: dpkg-query(1), dpkg(1) `--audit`, rpm(8), pacman(8).
+Locks, holds, candidates and sources are subjects of their own. Sources: dpkg-query(1), dpkg(1) `--audit`, rpm(8), pacman(8).
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ case $m in
     dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' |
       awk -F '\t' -v names="$names" '
         $1 !~ /^.[inc]/ || $1 ~ /R/ { print "unfinished " $1 " " $2 " " $3 }
-        $1 ~ /^h/ { print "hold " $2 }
         $1 !~ /^.n/ && ($2 ~ names || $1 !~ /^.[inc]/) { print "package\t" $0 }
         END { print "listed " NR }'
     dpkg --audit 2>&1 | head -n 60 | tag audit
@@ -57,16 +56,10 @@ case $m in
   pacman)
     pacman -Q | awk -v names="$names" '$1 ~ names { print "package\tii \t" $1 "\t" $2 "\t" } END { print "listed " NR }'
     for d in /var/lib/pacman/local/*/; do [ -e "$d" ] && [ ! -s "$d/desc" ] && echo "update $d"; done
-    awk -F= '/^[[:space:]]*IgnorePkg[[:space:]]*=/ { n = split($2, a, " "); for (i = 1; i <= n; i++) print "hold " a[i] }' /etc/pacman.conf
     echo audited ;;
   *)
     rpm -qa --qf 'package\tii \t%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t%{ARCH}\n' |
       awk -F '\t' -v names="$names" '$3 ~ names { print } END { print "listed " NR }'
-    for f in /etc/dnf/plugins/versionlock.list /etc/yum/pluginconf.d/versionlock.list; do
-      [ -r "$f" ] && grep -v '^[[:space:]]*\(#\|$\)' "$f" | tag hold
-    done
-    [ -r /etc/dnf/versionlock.toml ] && sed -n 's/^[[:space:]]*name[[:space:]]*=[[:space:]]*"\(.*\)".*/\1/p' /etc/dnf/versionlock.toml | tag hold
-    [ -r /etc/zypp/locks ] && sed -n 's/^solvable_name:[[:space:]]*//p' /etc/zypp/locks | tag hold
     echo audited ;;
 esac
 exit 0
@@ -77,7 +70,7 @@ _STATUS = re.compile(r"[uihrp][ncHUFWti][ R]?")
 
 
 def parse(text: str) -> Packages:
-    """Manager, packages and health. `healthy` is None where it could not be judged; `holds` are as the manager notes them."""
+    """Manager, packages and health. `healthy` is None where it could not be judged."""
     tagged = Tagged(text)
     manager = tagged.first("manager")
     problems = _problems(tagged)
@@ -87,7 +80,6 @@ def parse(text: str) -> Packages:
         healthy=False if problems else (True if listed else None),
         problems=problems,
         installed=_installed(text),
-        holds=tuple(sorted(set(filter(None, map(str.strip, tagged.all("hold")))))),
     )
 
 

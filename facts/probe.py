@@ -22,6 +22,7 @@ from facts import (
     filesystems,
     gpu,
     holders,
+    holds,
     initramfs,
     kernels,
     locks,
@@ -51,6 +52,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     filesystems.SUBJECT,
     packages.SUBJECT,
     locks.SUBJECT,
+    holds.SUBJECT,
     candidates.SUBJECT,
     sources.SUBJECT,
     driver.SUBJECT,
@@ -107,6 +109,7 @@ def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
         packages=replace(
             answers["packages"],
             locks=answers["locks"],
+            holds=answers["holds"],
             candidates=offers.candidates,
             origins=offers.origins,
             available=offers.available,

@@ -56,6 +56,8 @@ _settings: dict[str, Any] = {
     "gpu_undrain": None,
     # Seconds that each of them may take.
     "gpu_drain_timeout": 600,
+    # Days after which a report says that the driver's packages are still held at their version: security fixes wait behind a hold.
+    "gpu_hold_days": 90,
     # With --rolling: how many hosts may be down at once, and how many may fail before no other is begun. The first host goes alone.
     "gpu_max_unavailable": 1,
     "gpu_max_failed": 0,

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+# How a hold of ours is known where the manager has room for words (the scripts of each manager write them): dnf 5 and zypper, the end of a pattern
+# in the list of dnf 4, the line before IgnorePkg.
+HOLD_MARK = "gpu-host keeps this version"
+HOLD_PATTERN_END = ".?*"
+IGNORE_MARK = "# gpu-host keeps these versions"
+
 
 @dataclass(frozen=True)
 class Manager:
     """Commands that a person types; `{packages}` is filled in.
 
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
-    packages that keep the host reachable and bootable, which no transaction of ours changes. `sources_as` is how a repository is
+    packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
     written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it.
     """
 
@@ -24,6 +30,7 @@ class Manager:
     sources: str
     may_remove: str
     must_stay: str
+    free: str
     sources_as: str = ""
     form: str = "deb"
     aur: bool = False
@@ -52,6 +59,7 @@ APT = Manager(
         rf"^({_STAY}|linux-image-|systemd-sysv|udev$|dbus$|ifupdown|netplan|network-manager|dhcpcd|isc-dhcp-client|cloud-init"
         r"|grub-|shim-|initramfs-tools$)"
     ),
+    free="apt-mark unhold {packages}",
     sources_as="deb822",
 )
 
@@ -75,6 +83,7 @@ DNF = Manager(
     sources="/etc/yum.repos.d",
     may_remove=_RPM_DRIVER,
     must_stay=rf"^({_STAY}{_RPM_STAY})",
+    free="dnf versionlock delete {packages}",
     sources_as="repo",
     form="rpm",
 )
@@ -90,6 +99,7 @@ ZYPPER = Manager(
     sources="/etc/zypp/repos.d",
     may_remove=_RPM_DRIVER,
     must_stay=rf"^({_STAY}{_RPM_STAY})",
+    free="zypper removelock {packages}",
     sources_as="zypp",
     form="rpm",
 )
@@ -105,6 +115,7 @@ PACMAN = Manager(
     may_remove=r"^(nvidia(-[0-9]+xx)?(-open|-lts)?(-dkms|-utils|-settings)?$|opencl-nvidia|lib32-nvidia-utils)",
     must_stay=rf"^({_STAY}|linux(-lts|-zen|-hardened)?$|networkmanager|dhcpcd|iwd|openssh$|mkinitcpio$|grub$|pacman$|glibc$|dbus)",
     form="pkg",
+    free="take {packages} out of IgnorePkg in /etc/pacman.conf",
     aur=True,
 )
 

@@ -6,6 +6,8 @@ STATE_DIR = "/var/lib/gpu-host"
 REBOOT_RECORD = f"{STATE_DIR}/rebooted-for"
 # There as long as the work of the host has been moved away (gpu_drain).
 DRAIN_RECORD = f"{STATE_DIR}/drained"
+# Which packages we hold, in which version and since when.
+HOLDS_LEDGER = "/etc/gpu-host/holds"
 # What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
 PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"

@@ -58,6 +58,7 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         # Asked for together with the module: it needs the very same version of them, which need not be the newest.
         "SET": specs([p for p in packages if p in wanted.versions and p not in modules]) if modules else "",
         "SAME_VERSION": " ".join(wanted.same_version) if modules or set(wanted.same_version) & set(packages) else "",
+        "TOGETHER": " ".join(wanted.together),
         "BUILD": specs(build) if modules else "",
         "PINS": " ".join(wanted.pins),
         "STREAM": wanted.stream,

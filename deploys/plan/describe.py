@@ -13,6 +13,7 @@ from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
 from deploys.plan.gpu_access import ALL, choose_access, docker_arguments, engine_of
+from deploys.plan.holds import describe_holds
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proof_step import Step
@@ -56,7 +57,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines.append(_row("packages", _packages(plan)))
     if plan.bundle and plan.packages.missing:
         lines.append(_row("bundle", f"{bundle_address(plan.bundle)}: no other source is asked for packages"))
-    lines += _steering(plan)
+    lines += _steering(plan, machine)
     if not plan.daemon.nothing:
         lines.append(_row("daemon.json", _daemon(plan, machine)))
     lines += _containers(plan, machine)
@@ -146,7 +147,7 @@ def _packages(plan: Plan) -> str:
     return f"{count} to install in one transaction{built}, about {plan.packages.download_bytes // MIB} MiB to download"
 
 
-def _steering(plan: Plan) -> list[str]:
+def _steering(plan: Plan, machine: Machine) -> list[str]:
     """What comes before the transaction, and what it leaves held."""
     packages, rows = plan.packages, []
     if packages.pins and packages.missing:
@@ -161,7 +162,7 @@ def _steering(plan: Plan) -> list[str]:
         rows.append(_row("repositories", f"{', '.join(packages.enable)}: enabled for the transaction"))
     if packages.holds and packages.missing:
         rows.append(_row("held", f"{', '.join(packages.holds)}: no other upgrade moves the driver"))
-    return rows
+    return rows + [_row("holds", text) for text in describe_holds(machine)]
 
 
 def _drain(plan: Plan, machine: Machine) -> list[str]:

@@ -18,11 +18,11 @@ from deploys.plan.driver_source import choose_driver
 from deploys.plan.files import FileChange, edited_sources, fabric_files, our_files
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import RebootPlan, plan_reboot
-from deploys.plan.repositories import our_repositories
+from deploys.plan.repositories import CONTAINER_TOOLKIT, our_repositories
 from deploys.plan.settings import Settings
 from deploys.plan.settings_proxy import Proxy
 from deploys.plan.software import Packages
-from deploys.plan.versions import is_version
+from deploys.plan.versions import is_version, upstream
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class PackagePlan:
     `versions` maps a name to the branch ("580") or full version that is asked for. `same_version`: names whose upstream versions must
     be equal, the kernel module's first. `pins` are installed before the others can be asked for, `stream` is the dnf module
     stream ("nvidia-driver:580-open"), `enable` names repositories that are enabled for the transaction. `holds` are kept
-    at their versions afterwards. `aur` are the recipes to build.
+    at their versions afterwards. `aur` are the recipes to build. The packages `together` have one version
+    among themselves, whichever that is.
     """
 
     wanted: tuple[str, ...] = ()
@@ -45,11 +46,16 @@ class PackagePlan:
     enable: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
     aur: tuple[AurJob, ...] = ()
+    together: tuple[str, ...] = ()
     download_bytes: int = 0
 
     def lacking(self, packages: Packages) -> tuple[str, ...]:
-        """Wanted packages that are not installed, or not in the version that is asked for."""
-        return tuple(p for p in self.wanted if not is_version(packages.version(p), self.versions.get(p, "")))
+        """Wanted packages that are not installed, not in the version that is asked for, or not in that of their like."""
+        lacking = {p for p in self.wanted if not is_version(packages.version(p), self.versions.get(p, ""))}
+        there = {upstream(version) for p in self.together if (version := packages.version(p))}
+        if len(there) > 1 or (there and lacking & set(self.together)):
+            lacking |= set(self.together)
+        return tuple(p for p in self.wanted if p in lacking)
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,7 @@ def _packages(
         same_version=(*driver.same_version, *exact),
         holds=(*driver.holds, *exact) if driver.holds else (),
         enable=distro.enable,
+        together=next((c.packages for c in rows if c.name == "runtime" and c.repository == CONTAINER_TOOLKIT), ()),
     )
     missing = plan.lacking(machine.packages)
     driver_moves = bool(set(driver.packages) & set(missing))

@@ -10,6 +10,7 @@ from deploys.knowledge.packages import ENGINE_PARTS
 from deploys.knowledge.paths import DAEMON_JSON, OWNED_FILES
 from deploys.knowledge.vendors import toolkit
 from deploys.plan.daemon_json import DaemonJsonError, in_file, managed
+from deploys.plan.holds import ours
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proven import ProvenSet
@@ -36,7 +37,7 @@ def proven_now(plan: Plan, machine: Machine) -> ProvenSet:
         files=file_digests(machine),
         daemon_json=_daemon_json(plan, machine),
         services=tuple(u for u in plan.services if u in machine.units and machine.units[u].active == "active"),
-        holds=tuple(sorted(n for n in plan.packages.holds if machine.packages.version(n))),
+        holds=tuple(h.name for h in ours(machine)),
         engine=machine.docker.engine or "",
         toolkit=machine.toolkit.version or "",
     )

@@ -37,6 +37,7 @@ class Settings:
     (no toolkit). `docker_live_restore` (containers outlive dockerd) and `docker_cdi` None leave daemon.json as it is. `container_runtime` None leaves Docker without the NVIDIA runtime, for hosts that have another way.
     `bundle` is the URL of what `./provision bundle` has collected; then nothing else is asked for packages.
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
+    Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
@@ -62,6 +63,7 @@ class Settings:
     drain: str | None = None
     undrain: str | None = None
     drain_timeout: int = 600
+    hold_days: int = 90
     max_unavailable: int = 1
     max_failed: int = 0
     reboot: Literal["when-needed", "never"] = "when-needed"
@@ -96,6 +98,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "drain": values.command,
     "undrain": values.command,
     "drain_timeout": values.whole_number(1, 86400, "seconds"),
+    "hold_days": values.whole_number(1, None, "days"),
     "max_unavailable": values.whole_number(1, None, "hosts"),
     "max_failed": values.whole_number(0, None, "hosts"),
     "reboot": values.choice("when-needed", "never"),

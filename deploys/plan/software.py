@@ -35,6 +35,16 @@ class Lock(Record):
 
 
 @dataclass(frozen=True)
+class Hold(Record):
+    """A package (or, of others, a pattern) that is kept at its version; `ours`: by this toolkit. `since` is the day ("2026-11-27") from which we have held `version`."""
+
+    name: str
+    ours: bool = False
+    version: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True)
 class TextFile(Record):
     """A small text file, whole. `content` is None when it could not be read or is not text."""
 
@@ -60,7 +70,7 @@ class Packages(Record):
     candidates: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    holds: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
     sources: tuple[TextFile, ...] = ()
 
     def version(self, name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from deploys.operations import docker, packages
+from deploys.operations import docker, holds, packages
 from deploys.plan.plan import Plan
 
 
@@ -13,4 +13,5 @@ def install(plan: Plan, limit: int) -> None:
     """Headers, driver, CUDA, Docker, Compose and the container toolkit, as far as the plan has them."""
     docker.configured(name="Docker is configured as wanted", wanted=plan.daemon)
     packages.installed(name="All packages are installed in one transaction", plan=plan, limit=limit)
+    holds.kept(name="The driver is held at its version", plan=plan)
     docker.configured(name="Docker knows what was installed", wanted=plan.daemon)

@@ -11,12 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploys.operations import packages as operation
+from deploys.operations.holds import script as hold_script
 from deploys.plan.capabilities import Capability
 from deploys.plan.files import FileChange
 from deploys.plan.machine import Kernels, Machine, Package
 from deploys.plan.plan import PackagePlan, Plan, make_plan
 from deploys.plan.settings import Settings
 from deploys.support.logged import start_command
+from facts import holds
+from facts.sections import split_sections
+from facts.subject import build_command
 from tests.bed.host import Host
 from tests.bed.shell import run
 from tests.plan.hosts import changed, debian_12_bare, distro_of
@@ -108,6 +112,16 @@ class Lab:
         assert done.returncode == 1, done.stderr
         assert self.state() == before
         return done.stderr
+
+    def hold(self, *names: str) -> None:
+        """The script of holds, in its unit: these are ours afterwards, and no others."""
+        done = self.host.ssh(start_command("holds", LIMIT), text_in=hold_script(self.manager, names), check=False)
+        assert done.returncode == 0, done.stderr
+
+    def holds(self) -> set[tuple[str, bool, str]]:
+        """What the probe says of them: name, ours or not, since when."""
+        text = self.host.ssh(build_command([holds.SUBJECT])).stdout
+        return {(h.name, h.ours, h.since) for h in holds.parse(split_sections(text)["holds"].text)}
 
     def transactions(self) -> int:
         return int(self.host.nsenter(self.tool.history, check=False).stdout)

@@ -120,7 +120,30 @@ def test_held_driver_gives_way_to_another_set_in_one_transaction(lab: AptLab) ->
     assert versions(lab) == dict.fromkeys(NEW, "595.58.03-1")
     assert lab.transactions() == before + 1
     assert lab.host.nsenter("apt-mark showhold").stdout.split() == sorted(NEW)
-    assert [line for line in lab.locks().splitlines() if "nvidia" in line] == list(NEW)
+    assert [line.split()[:2] for line in lab.locks().splitlines() if "nvidia" in line] == [
+        [n, "595.58.03-1"] for n in NEW
+    ]
+
+
+def test_lost_hold_is_put_back_and_ours_are_released_by_a_word(lab: AptLab) -> None:
+    """Since when a version is held stays what it was; what somebody else holds stays theirs."""
+    lab.host.nsenter(
+        f"sed -i 's/ 20[0-9-]*$/ 2026-01-02/' {APT.locks}; apt-mark unhold {NEW[0]}; apt-mark hold openssh-server"
+    )
+    before = lab.locks()
+    lab.hold(*NEW)
+    assert lab.locks() == before
+    assert lab.holds() == {*((n, True, "2026-01-02") for n in NEW), ("openssh-server", False, "")}
+    lab.hold()
+    assert lab.holds() == {("openssh-server", False, "")}
+    assert lab.host.nsenter(f"ls {APT.locks}", check=False).returncode != 0
+
+
+def test_package_that_somebody_else_holds_is_not_moved(lab: AptLab) -> None:
+    lab.host.nsenter(f"apt-mark hold {NEW[1]}")
+    text = lab.refused(plan(OLD, "580.178.04"), lab.files(OWNER))
+    assert f"held by others, and not ours to move (see: apt-mark showhold): {NEW[1]}" in text
+    lab.host.nsenter(f"apt-mark unhold {NEW[1]}")
 
 
 def test_foreign_hold_is_left_alone(lab: AptLab) -> None:

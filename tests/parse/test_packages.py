@@ -61,13 +61,11 @@ def test_packages_by_name() -> None:
         "package\trc \tnvidia-smi\t535\tamd64",
         "package\tXX \tbad\t1\tall",
         "package\tii \t\t1\tall",
-        "hold docker.io",
     ]
     found = packages.parse("\n".join(lines))
     assert found.installed["libcuda1"] == Package("libcuda1", "550-2", "ii ", "amd64")
     assert found.installed["dkms"].status == "iHR"
     assert (found.version("docker.io"), found.version("nvidia-smi"), found.version("dkms")) == ("26.1.5", None, None)
-    assert found.holds == ("docker.io",)
     assert "bad" not in found.installed
 
 
@@ -83,7 +81,6 @@ def test_the_debian_fragment_lists_what_matters_and_what_is_broken(tmp_path: Pat
     found = read_root(packages.SUBJECT, tmp_path, program(tmp_path, "dpkg-query", DPKG))
     assert found.manager == "apt"
     assert list(found.installed) == ["dkms", "docker.io", "man-db", "nvidia-smi", "sudo"]
-    assert found.holds == ("docker.io",)
     assert found.problems == ("sudo 1.9 is in state iF", "man-db 2.11 is in state iW")
 
 

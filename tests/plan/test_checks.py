@@ -18,11 +18,12 @@ from tests.plan.rows.case import BARE, DEBIAN, DONE, EMPTY, Case
 from tests.plan.rows.containers import CONTAINERS
 from tests.plan.rows.driver import DRIVER
 from tests.plan.rows.gpu import GPU
+from tests.plan.rows.holds import HOLDS
 from tests.plan.rows.kernel import KERNEL
 from tests.plan.rows.packages import PACKAGES
 from tests.plan.rows.platform import PLATFORM
 
-CASES = [*PLATFORM, *GPU, *DRIVER, *KERNEL, *PACKAGES, *CONTAINERS]
+CASES = [*PLATFORM, *GPU, *DRIVER, *KERNEL, *PACKAGES, *HOLDS, *CONTAINERS]
 FUNCTIONS = {check.name: check.function for check in CHECKS}
 
 

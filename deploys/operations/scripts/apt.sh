@@ -40,16 +40,23 @@ m_prepare() {
 }
 
 # What we held of a driver that another set takes the place of: apt lets nothing held leave unless it is told so by name.
-KEPT=/etc/gpu-host/holds
 leaving() {
     [ -n "$MODULES" ] || return 0
-    inside cat "$KEPT" 2>/dev/null | grep -v '^#' | while read -r name; do
+    ledger | while read -r name _; do
         case " $HOLDS " in *" $name "*) continue ;; esac
         [ -z "$(m_version "$name")" ] || printf '%s- ' "$name"
     done
 }
+m_foreign() { inside apt-mark showhold | grep -vxF -e "$(ledger | cut -d ' ' -f 1)"; }
+# apt is told to look past holds, because of ours; those of others bind it all the same.
 # shellcheck disable=SC2046
-m_simulate() { said=$1; shift; apt -s install "$@" $(leaving) >"$said" 2>&1; }
+m_simulate() {
+    said=$1; shift
+    apt -s install "$@" $(leaving) >"$said" 2>&1 || return 1
+    m_changes "$said" | cut -d ' ' -f 2 | sort >"$SCRATCH/moving"
+    held=$(m_foreign | sort | comm -12 - "$SCRATCH/moving" | tr '\n' ' ')
+    [ -z "$held" ] || { echo "held by others, and not ours to move (see: apt-mark showhold): $held" >>"$said"; return 1; }
+}
 # Inst NAME [OLD] (NEW ORIGIN [ARCH]); Remv NAME [OLD]
 m_changes() {
     awk '$1 == "Remv" { print "remove", $2, substr($3, 2, length($3) - 2) }
@@ -80,14 +87,15 @@ m_transaction() {
     update-initramfs -u || refuse "the boot image could not be built"
 }
 
-# Which holds are ours is written down, because apt's have no owner.
+# apt's holds have no owner: those in the ledger are ours.
 m_hold() {
-    if [ -n "$HOLDS" ]; then
-        # shellcheck disable=SC2086
-        mkdir -p "${KEPT%/*}" && printf '%s\n' '# Written by gpu-host: packages of the driver that it holds' $HOLDS >"$KEPT" && apt-mark hold $HOLDS >/dev/null
-    else
-        [ -z "$MODULES" ] || rm -f "$KEPT"
-    fi
+    keep= free=
+    for name in $(ledger | cut -d ' ' -f 1); do
+        [ -n "$(m_version "$name")" ] || continue
+        case " $HOLDS " in *" $name "*) keep="$keep $name" ;; *) free="$free $name" ;; esac
+    done
+    # shellcheck disable=SC2086
+    { [ -z "$free" ] || apt-mark unhold $free >/dev/null; } && { [ -z "$keep" ] || apt-mark hold $keep >/dev/null; }
 }
 # apt moves what it is told to move, held or not.
 m_release() { :; }

@@ -8,7 +8,7 @@
 #   m_cache               folders that keep downloads, one a line
 #   m_quiet               inside an overlay: no service starts, no boot image is built
 #   m_transaction SPEC    m_install on the host; boot images are built once at most
-#   m_hold, m_release     HOLDS are kept at their versions, or free to move
+#   m_hold, m_release     HOLDS are kept at their versions and nothing else of ours, or free to move
 # `inside` runs a command where the packages are: on the host, or in the overlay.
 export LC_ALL=C
 set -u
@@ -36,6 +36,33 @@ simulate() {
     [ -z "$moved" ] || refuse "the transaction would change packages that keep the host reachable: $moved"
 }
 
+# Which holds are ours, of which version and since when, whatever the manager itself notes of them.
+LEDGER=/etc/gpu-host/holds
+ledger() { inside cat "$LEDGER" 2>/dev/null | grep -v '^#'; }
+# The lines on standard input take its place; without any there is none.
+note() {
+    lines=$(cat)
+    [ -n "$lines" ] || { rm -f "$LEDGER"; return; }
+    new=$LEDGER.gpu-host-new
+    mkdir -p "${LEDGER%/*}" && printf '%s\n%s\n' "$LEDGER_HEAD" "$lines" >"$new" && chmod 644 "$new" || return 1
+    if cmp -s "$new" "$LEDGER"; then rm -f "$new"; else mv -f "$new" "$LEDGER"; fi
+}
+LEDGER_HEAD='# Written by gpu-host, the owner of these holds: modules and libraries of the driver must stay of one version. NAME VERSION SINCE'
+# What somebody else holds stays theirs, where the manager knows only one hold per package.
+m_foreign() { :; }
+# A hold is in the ledger before it is on the host, so that none of ours is ever taken for somebody else's.
+hold() {
+    foreign=$(m_foreign)
+    for name in $HOLDS; do
+        version=$(m_version "$name")
+        [ -n "$version" ] && ! printf '%s\n' "$foreign" | grep -qxF "$name" || continue
+        since=$(ledger | awk -v n="$name" -v v="$version" '$1 == n && $2 == v { print $3; exit }')
+        echo "$name $version ${since:-$(date -u +%Y-%m-%d)}"
+    done >"$SCRATCH/kept"
+    { cat "$SCRATCH/kept"; ledger | awk -v ours=" $HOLDS " '!index(ours, " " $1 " ")'; } >"$SCRATCH/both"
+    note <"$SCRATCH/both" && m_hold && note <"$SCRATCH/kept"
+}
+
 # Version that a package will have: from the simulation, else as installed.
 coming_version() {
     coming=$(awk -v n="$1" '$1 != "remove" && $2 == n { print $3; exit }' "$SCRATCH/changes")
@@ -49,6 +76,16 @@ same_version() {
     for name in $SAME_VERSION; do
         version=$(coming_version "$name")
         case $seen in '' | *"=$version ") ;; *) refuse "modules and libraries would differ: $seen$name=$version" ;; esac
+        [ -z "$version" ] || seen="$seen$name=$version "
+    done
+}
+
+# The parts of the container toolkit are released together, and work together only as released.
+together() {
+    seen=
+    for name in $TOGETHER; do
+        version=$(coming_version "$name")
+        case $seen in '' | *"=$version ") ;; *) [ -z "$version" ] || refuse "the parts of the container toolkit would differ: $seen$name=$version" ;; esac
         [ -z "$version" ] || seen="$seen$name=$version "
     done
 }

@@ -19,6 +19,7 @@ m_prepare
 # shellcheck disable=SC2086
 simulate $PACKAGES
 same_version
+together
 # dkms reads overrides per module, version and kernel: for as long as this transaction lasts, "make" is to fetch what the
 # rehearsal has compiled. dkms signs and installs it as ever; later kernels are compiled as ever.
 for kept in "$STATE_DIR"/dkms/*/*; do
@@ -32,7 +33,7 @@ done
 say "transaction: install"
 # shellcheck disable=SC2086
 m_transaction $PACKAGES || refuse "the packages could not be installed"
-m_hold || refuse "the driver's packages could not be held at their versions"
+hold || refuse "the driver's packages could not be held at their versions"
 if [ -n "$MODULES" ]; then
     want=$(coming_version "${SAME_VERSION%% *}")
     for kernel in $KERNELS; do

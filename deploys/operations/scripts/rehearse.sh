@@ -117,6 +117,7 @@ say "rehearsal: dependencies"
 # shellcheck disable=SC2086
 simulate $PACKAGES
 same_version
+together
 
 if [ -n "$MODULES" ]; then
     say "rehearsal: trial build of $MODULES"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from deploys.plan.checks import containers, gpu, packages, platform
+from deploys.plan.checks import containers, gpu, holds, packages, platform
 from deploys.plan.finding import Finding
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
@@ -53,6 +53,8 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.gpu_idle_before_driver_change),
     Check(packages.package_database_healthy, never="the package manager would refuse, or make it worse"),
     Check(packages.package_manager_free, never="two package managers at once corrupt the database"),
+    Check(holds.no_foreign_hold_in_the_way, never="what somebody else holds is theirs to release"),
+    Check(holds.holds_not_expired),
     Check(packages.sources_name_the_release, never="there is no archive to install from"),
     Check(packages.bundle_serves_the_release, never="there would be no package source"),
     Check(packages.headers_available),

@@ -1,0 +1,42 @@
+"""Holds outside of a transaction: put back once, released by a word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from deploys.operations.holds import kept, released
+from deploys.plan.holds import lacking
+from deploys.plan.machine import Hold
+from deploys.plan.plan import Plan
+from deploys.support.outcome import LEDGER
+from tests.deploys.bench import commands, plan_for
+from tests.plan.hosts import debian_13_converged
+from tests.plan.rows.holds import OURS, held
+
+DONE = debian_13_converged()
+NAMES = ("nvidia-kernel-dkms", "libcuda1", "nvidia-smi", "not-installed")
+
+
+def holding() -> Plan:
+    plan = plan_for(DONE)
+    assert plan.packages.holds == (), "Debian's own driver is not held"
+    return replace(plan, packages=replace(plan.packages, holds=NAMES))
+
+
+def test_hold_that_was_lost_is_put_back_once(host: SimpleNamespace) -> None:
+    machine = held(DONE, OURS, "libcuda1")
+    assert lacking(NAMES, machine) == ("nvidia-smi",)
+    (command,) = commands(kept, machine, plan=holding())
+    assert f"HOLDS='{' '.join(NAMES)}'\n" in command.connector_arguments["_stdin"]
+    later = held(machine, OURS, "libcuda1", Hold("nvidia-smi", True))
+    assert commands(kept, later, plan=holding()) == []
+    assert host.said[-1] == "what is to be held is held"
+
+
+def test_only_ours_are_released(host: SimpleNamespace) -> None:
+    (command,) = commands(released, held(DONE, OURS, "vim"))
+    assert "HOLDS=''\n" in command.connector_arguments["_stdin"]
+    assert LEDGER.of(host.name).detail == "released: nvidia-kernel-dkms"
+    assert commands(released, held(DONE, "vim")) == []
+    assert LEDGER.outcomes.pop(host.name).state == "passed"
