@@ -1,4 +1,4 @@
-"""Prove only: is each host a working GPU host now? Changes nothing.
+"""Prove only: is each host a working GPU host now, and still what it was when it was proven last? Changes nothing.
 
 pyinfra INVENTORY deploys/verify.py -y
 """
@@ -16,10 +16,10 @@ from deploys.support.run import begin, entry  # noqa: E402
 
 
 def main() -> None:
-    """The chain of proof, without judgement or plan."""
+    """The chain of proof and what has drifted, without judgement or plan."""
     brief = begin(decide=False)
     if brief is not None:
-        prove.prove(settings=brief.settings)
+        prove.prove(settings=brief.settings, compare=True)
 
 
 entry(main)

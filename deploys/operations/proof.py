@@ -8,7 +8,8 @@ from typing import Any
 from pyinfra.api.operation import operation
 
 from deploys.plan.capabilities import wants
-from deploys.plan.describe import describe_steps
+from deploys.plan.describe import describe_drift, describe_steps
+from deploys.plan.drift import drifted
 from deploys.plan.gpu_access import ALL, choose_access, compose_fragment, docker_arguments, engine_of
 from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof, ServiceProof
 from deploys.plan.monitoring import Monitoring, targets
@@ -75,10 +76,11 @@ def _no_reload(now: Machine) -> str:
 
 @operation()
 @guarded
-def proven(settings: Settings) -> Commands:
+def proven(settings: Settings, compare: bool = False) -> Commands:
     """The host is ready: every link of the chain of proof holds. The world is read again; no earlier exit code counts.
 
     + settings: what was wanted of the host
+    + compare: whether it must also be what it was when it was proven last
     """
     if not is_executing():
         return
@@ -96,11 +98,18 @@ def proven(settings: Settings) -> Commands:
         )
     result = verdict(now, steps)
     outcome = current()
+    outcome.drift = list(drifted(now)) if compare else []
+    result = "drifted" if outcome.drift and result == "ready" else result
     outcome.steps, outcome.state = list(steps), result
     outcome.driver = now.driver.loaded or now.driver.user_space or ""
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
     outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
-    say("\n" + describe_steps(host.name, steps, result))
+    if outcome.drift:
+        since = f"drifted since {now.proven.time}" if now.proven else "drifted"
+        outcome.detail = "; ".join(
+            filter(None, (outcome.detail, f"{since}: {', '.join(d.name for d in outcome.drift)}"))
+        )
+    say("\n".join(filter(None, ("\n" + describe_steps(host.name, steps, result), describe_drift(outcome.drift)))))
     host.noop(result)
     if result != "ready":
         # The proof changes nothing, so it has nothing to execute either: the host counts as failed without a command.

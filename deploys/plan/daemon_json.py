@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -154,16 +154,27 @@ def needs_start(docker: Docker, wanted: Wanted) -> bool:
     return wanted.cdi is not None and docker.cdi is not None and docker.cdi != wanted.cdi
 
 
+_MANAGED: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "runtimes.nvidia": lambda document: document.get("runtimes", {}).get(RUNTIME),
+    "live-restore": lambda document: document.get("live-restore"),
+    "features.cdi": lambda document: document.get("features", {}).get("cdi"),
+    FOLDERS_KEY: lambda document: [f for f in document.get(FOLDERS_KEY, ()) if f in CDI_FOLDERS] or None,
+}
+
+
+def managed_value(document: dict[str, Any], key: str) -> str:
+    """Value of a key of ours as JSON, "" where it is not there; of lists only what is ours."""
+    value = _MANAGED[key](document) if key in _MANAGED else None
+    return "" if value is None else json.dumps(value, sort_keys=True)
+
+
 def managed(text: str | None, wanted: Wanted) -> dict[str, str]:
-    """Our keys that are in the file ("runtimes.nvidia"), each with its value as JSON; of lists only what is ours. Raises `DaemonJsonError`."""
+    """Our keys that are in the file ("runtimes.nvidia"), each with its value as JSON. Raises `DaemonJsonError`."""
     document = read(text)
-    found: dict[str, Any] = {
-        "runtimes.nvidia": document.get("runtimes", {}).get(RUNTIME) if wanted.runtime else None,
-        "live-restore": document.get("live-restore") if wanted.live_restore is not None else None,
-        "features.cdi": document.get("features", {}).get("cdi") if wanted.cdi is not None else None,
-        FOLDERS_KEY: [f for f in document.get(FOLDERS_KEY, ()) if f in CDI_FOLDERS] if wanted.cdi else None,
-    }
-    return {key: json.dumps(value, sort_keys=True) for key, value in found.items() if value not in (None, [])}
+    keys = ["runtimes.nvidia"] if wanted.runtime else []
+    keys += ["live-restore"] if wanted.live_restore is not None else []
+    keys += ["features.cdi", FOLDERS_KEY] if wanted.cdi is not None else []
+    return {key: value for key in keys if (value := managed_value(document, key))}
 
 
 def takeover(docker: Docker, wanted: Wanted, *, written: bool) -> Takeover:

@@ -9,6 +9,7 @@ from deploys.knowledge.sizes import MIB
 from deploys.plan.bundle import bundle_address
 from deploys.plan.capabilities import Capability
 from deploys.plan.daemon_json import needs_start, registered
+from deploys.plan.drift import Drift
 from deploys.plan.driver import generations
 from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
@@ -43,6 +44,11 @@ def describe_steps(name: str, steps: Sequence[Step], verdict: str) -> str:
     """The chain of proof of a host, a line per step."""
     head = f"{name}: {verdict}"
     return "\n".join([head, *(f"    {s.result:<8}{s.name:<20}{s.detail}" for s in steps)])
+
+
+def describe_drift(drift: Sequence[Drift]) -> str:
+    """What has drifted since the last proof, a line per thing."""
+    return "\n".join(f"    {'DRIFT':<8}{d}" for d in drift)
 
 
 def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding] = ()) -> str:

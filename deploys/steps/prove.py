@@ -10,9 +10,9 @@ from deploys.plan.settings import Settings
 
 
 @deploy("Proof")
-def prove(settings: Settings) -> None:
-    """The chain of proof, read from the world as it is now."""
-    proof.proven(name="The host is ready", settings=settings)
+def prove(settings: Settings, compare: bool = False) -> None:
+    """The chain of proof, read from the world as it is now; `compare`: with what was proven last, too."""
+    proof.proven(name="The host is ready", settings=settings, compare=compare)
 
 
 @deploy("Record")

@@ -14,6 +14,7 @@ from typing import Any
 import click
 from pyinfra.api.state import StateStage
 
+from deploys.plan.drift import Drift
 from deploys.plan.finding import Finding
 from deploys.plan.proof_step import Step
 from deploys.support.context import this_host, this_state
@@ -23,6 +24,7 @@ ORDER = (
     "ready",
     "planned",
     "passed",
+    "drifted",
     "reboot-pending",
     "restart-pending",
     "not-ready",
@@ -46,6 +48,7 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     plan: str = ""
     steps: list[Step] = field(default_factory=list)
+    drift: list[Drift] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     symptoms: list[dict[str, str]] = field(default_factory=list)
     max_unavailable: int = 1

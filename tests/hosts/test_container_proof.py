@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from deploys.knowledge.paths import NOUVEAU_BLOCK, PROVEN_BEFORE, PROVEN_RECORD
 from deploys.plan.devices import device_files
+from deploys.plan.proven import read_proven
 from tests.bed.host import Host
 from tests.hosts import engine_lab
-from tests.hosts.engine_lab import LIE, LIE_INSIDE, Site
+from tests.hosts.engine_lab import LIE, LIE_INSIDE, VERSION, Site
+from tests.hosts.record_lab import SETTINGS, from_timer, make_ready
 
 INSIDE = ("container_gpu", "compose_gpu", "container_keeps_gpu")
 
@@ -102,6 +105,34 @@ def test_nvidia_smi_that_lies(site: Site, lie: Callable[[str, str], None], body:
     said = site.proof()
     assert said["nvml"][0] == "FAIL"
     assert words in said["nvml"][1]
+
+
+def test_host_remembers_its_proof_and_says_what_has_drifted_since(site: Site) -> None:
+    """Proven twice, then edited; asked as a timer asks, without a terminal and with hardly any environment."""
+    make_ready(site)
+    site.host.put(NOUVEAU_BLOCK, "# as written\n")
+    prove = str(site.folder / "prove.py")
+    assert site.run(prove, **SETTINGS).returncode == 0
+    written = site.host.nsenter(f"cat {PROVEN_RECORD}; stat -c '%a %U %Y %i' {PROVEN_RECORD}").stdout
+    proven = read_proven(written[: written.rindex("}") + 1])
+    assert (proven.driver, proven.holds, set(proven.files)) == (VERSION, (), {NOUVEAU_BLOCK})
+    assert written.splitlines()[-1].startswith("644 root ")
+    assert site.run(prove, **SETTINGS).returncode == 0
+    assert site.report()["changed"] == []
+    assert site.host.nsenter(f"cat {PROVEN_RECORD}; stat -c '%a %U %Y %i' {PROVEN_RECORD}").stdout == written
+    assert from_timer(site).returncode == 0
+    assert site.report()["drift"] == []
+
+    site.host.put(NOUVEAU_BLOCK, "# edited\n")
+    said = from_timer(site)
+    assert said.returncode == 1
+    assert [line.split(";")[0] for line in said.stderr.splitlines() if "DRIFT" in line] == [
+        f"    DRIFT   file {NOUVEAU_BLOCK}: found it was edited"
+    ]
+    report = site.report()
+    assert (report["state"], report["detail"]) == ("drifted", f"drifted since {proven.time}: file {NOUVEAU_BLOCK}")
+    assert site.run(prove, **SETTINGS).returncode == 0
+    assert read_proven(site.host.nsenter(f"cat {PROVEN_BEFORE}").stdout) == proven
 
 
 # As NVIDIA's: with -u the numbers are those of nvidia-uvm; 255 is nvidiactl.

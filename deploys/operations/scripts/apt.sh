@@ -52,10 +52,12 @@ m_foreign() { inside apt-mark showhold | grep -vxF -e "$(ledger | cut -d ' ' -f 
 # shellcheck disable=SC2046
 m_simulate() {
     said=$1; shift
-    apt -s install "$@" $(leaving) >"$said" 2>&1 || return 1
-    m_changes "$said" | cut -d ' ' -f 2 | sort >"$SCRATCH/moving"
-    held=$(m_foreign | sort | comm -12 - "$SCRATCH/moving" | tr '\n' ' ')
-    [ -z "$held" ] || { echo "held by others, and not ours to move (see: apt-mark showhold): $held" >>"$said"; return 1; }
+    apt -s install "$@" $(leaving) >"$said" 2>&1
+    rc=$?
+    held=$(m_foreign)
+    if [ "$rc" = 0 ]; then held=$(m_changes "$said" | cut -d ' ' -f 2 | grep -xF -e "$held" | grep .); fi
+    [ -z "$held" ] || { printf 'held by others, and not ours to move (see: apt-mark showhold): %s\n' "$(echo "$held" | tr '\n' ' ')" >>"$said"; return 1; }
+    return "$rc"
 }
 # Inst NAME [OLD] (NEW ORIGIN [ARCH]); Remv NAME [OLD]
 m_changes() {
