@@ -148,6 +148,7 @@ def test_branch_switch_is_one_transaction_and_moves_the_hold(lab: PacmanLab) -> 
     assert versions(lab) == dict.fromkeys(OPEN, "620.10.01-1")
     assert lab.transactions() == before + 1
     assert lab.locks().count("IgnorePkg = nvidia-open-dkms nvidia-utils") == 1
+    assert {(name, ours) for name, ours, _ in lab.holds()} == {(name, True) for name in OPEN}
 
 
 def test_legacy_driver_replaces_the_other_in_one_transaction(lab: PacmanLab) -> None:

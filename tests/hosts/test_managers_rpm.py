@@ -216,6 +216,15 @@ def test_refused_transaction_keeps_locks_and_stream(lab: RpmLab) -> None:
     assert locks.count("gpu-host keeps this version") == len(DRIVER)
 
 
+def test_ours_are_told_from_those_of_others_and_released_alone(lab: RpmLab) -> None:
+    locks, today = lab.locks(), lab.host.nsenter("date -u +%F").stdout.strip()
+    assert lab.holds() == {*((name, True, today) for name in DRIVER), ("tool", False, "")}
+    lab.hold()
+    assert lab.holds() == {("tool", False, "")}
+    lab.hold(*DRIVER)
+    assert lab.locks() == locks
+
+
 @pytest.mark.parametrize(("branch", "version"), [("595", "595.45.04"), ("580", "580.159.03")])
 def test_branch_switch_is_one_transaction_there_and_back(lab: RpmLab, branch: str, version: str) -> None:
     before = lab.transactions()
