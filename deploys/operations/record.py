@@ -11,7 +11,7 @@ from deploys.knowledge.paths import PROVEN_BEFORE, PROVEN_RECORD
 from deploys.operations.files import write
 from deploys.plan.files import FileChange
 from deploys.plan.plan import Plan
-from deploys.plan.remember import proven_now
+from deploys.plan.remember import REMEMBERED_SUBJECTS, proven_now
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded
 from deploys.support.outcome import current
@@ -35,6 +35,10 @@ def remembered(plan: Plan) -> Commands:
         this_host().noop("not proven")
         return
     now = machine()
+    unread = [f"{name}: {now.unknown[name]}" for name in REMEMBERED_SUBJECTS if name in now.unknown]
+    if unread:
+        this_host().log(f"ready, and not remembered, as a part of it could not be read: {'; '.join(unread)}")
+        return
     proven = proven_now(plan, now)
     if proven.is_same_set(now.proven):
         this_host().noop(f"this set was proven at {now.proven.time if now.proven else ''}")

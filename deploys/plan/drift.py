@@ -92,6 +92,9 @@ def _packages(machine: Machine, was: ProvenSet) -> Iterator[Drift]:
 
 
 def _holds(machine: Machine, was: ProvenSet) -> Iterator[Drift]:
+    if was.holds and "holds" in machine.unknown:
+        yield _unread("holds", "holds", machine)
+        return
     held = {hold.name for hold in ours(machine)}
     for name in was.holds:
         if name not in held:

@@ -24,7 +24,9 @@ def foreign(machine: Machine) -> tuple[str, ...]:
 
 
 def lacking(names: Sequence[str], machine: Machine) -> tuple[str, ...]:
-    """Installed packages that should be held, and that nobody holds."""
+    """Installed packages that should be held, and that nobody holds; none where that could not be read."""
+    if "holds" in machine.unknown:
+        return ()
     held = {h.name for h in machine.packages.holds}
     return tuple(n for n in names if n not in held and machine.packages.version(n))
 

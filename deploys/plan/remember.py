@@ -19,6 +19,9 @@ from deploys.plan.versions import branch_of
 # Parts of a plan that are no part of what was proven: they change with every update of the distribution.
 _TOOLS = ("headers",)
 
+# What must have been read of a host, or the record would lack a part and seem to be one of another set.
+REMEMBERED_SUBJECTS = ("boot", "kernels", "pci", "driver", "packages", "holds", "files", "units", "docker", "toolkit")
+
 
 def proven_now(plan: Plan, machine: Machine) -> ProvenSet:
     """The set that a host consists of at this moment. The time is the host's own."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
+
 from deploys.operations.holds import kept, released
 from deploys.plan.holds import lacking
 from deploys.plan.machine import Hold
@@ -32,6 +34,11 @@ def test_hold_that_was_lost_is_put_back_once(host: SimpleNamespace) -> None:
     later = held(machine, OURS, "libcuda1", Hold("nvidia-smi", True))
     assert commands(kept, later, plan=holding()) == []
     assert host.said[-1] == "what is to be held is held"
+
+
+@pytest.mark.usefixtures("host")
+def test_holds_that_could_not_be_read_are_not_written_again_and_again() -> None:
+    assert commands(kept, replace(DONE, unknown={"holds": "cut off"}), plan=holding()) == []
 
 
 def test_only_ours_are_released(host: SimpleNamespace) -> None:

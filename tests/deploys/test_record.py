@@ -34,6 +34,15 @@ def test_what_was_not_proven_is_not_remembered(ready: SimpleNamespace, state: st
     assert ready.said == ["not proven"]
 
 
+def test_set_of_which_a_part_could_not_be_read_is_not_remembered(ready: SimpleNamespace) -> None:
+    ready.log = ready.said.append
+    machine = debian_13_converged(unknown={"holds": "no answer within its time limit", "sources": "cut off"})
+    assert commands(remembered, machine, plan=plan_for(machine)) == []
+    assert ready.said == [
+        "ready, and not remembered, as a part of it could not be read: holds: no answer within its time limit"
+    ]
+
+
 def test_set_is_remembered_once(ready: SimpleNamespace) -> None:
     machine = debian_13_converged()
     (command,) = commands(remembered, machine, plan=plan_for(machine))

@@ -84,6 +84,7 @@ ROWS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("newer libraries", {"driver__user_space": "550.200.01"}, [("libraries", "found 550.200.01; needed 550.163.01")]),
     ("a package is gone", without("nvidia-smi"), [("package nvidia-smi", "found not installed; needed 550.163.01-2")]),
     ("a hold is gone", {"packages__holds": ()}, [("hold nvidia-kernel-dkms", "found not held by gpu-host; needed held; fix: deploys/gpu_host.py holds it anew")]),
+    ("holds are unread", {"packages__holds": (), "unknown": {"holds": "cut off"}}, [("holds", "could not be read: cut off")]),
     ("a hold of others only", {"packages__holds": (Hold("nvidia-kernel-dkms"),)}, [("hold nvidia-kernel-dkms", "not held by gpu-host")]),
     ("more holds", {"packages__holds": (*DONE.packages.holds, Hold("vim"))}, []),
     ("a file was edited", files(replace(BLOCK, sha256="b" * 64)), [(f"file {NOUVEAU_BLOCK}", "found it was edited")]),
