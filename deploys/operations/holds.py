@@ -23,7 +23,7 @@ from deploys.support.world import changing, machine
 Commands = Generator[Any, None, None]
 
 # What the scripts of the managers ask for, and a hold does not need.
-_UNUSED = ("PACKAGES", "MODULES", "PINS", "STREAM", "ENABLE", "BUILD", "AUR", "SAME_VERSION", "TOGETHER")
+_UNUSED = ("PACKAGES", "MODULES", "PINS", "STREAM", "ENABLE", "BUILD", "AUR", "SAME_VERSION", "TOGETHER", "BUNDLE")
 
 
 def script(manager_name: str, names: Sequence[str]) -> str:

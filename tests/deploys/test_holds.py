@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from deploys.operations.holds import kept, released
+from deploys.operations.holds import kept, released, script
+from deploys.operations.packages import FAMILY, SCRIPTS
 from deploys.plan.holds import lacking
 from deploys.plan.machine import Hold
 from deploys.plan.plan import Plan
@@ -39,6 +41,18 @@ def test_hold_that_was_lost_is_put_back_once(host: SimpleNamespace) -> None:
 @pytest.mark.usefixtures("host")
 def test_holds_that_could_not_be_read_are_not_written_again_and_again() -> None:
     assert commands(kept, replace(DONE, unknown={"holds": "cut off"}), plan=holding()) == []
+
+
+@pytest.mark.parametrize("manager", FAMILY)
+def test_every_variable_that_the_script_of_holds_reads_is_set(manager: str) -> None:
+    """The scripts end at one that is not."""
+    text = script(manager, NAMES)
+    parts = "".join((SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[manager], "hold"))
+    code = "\n".join(line for line in parts.splitlines() if not line.lstrip().startswith("#"))
+    reads = set(re.findall(r"\$\{?([A-Z][A-Z_]+)(?![A-Z_:-])", code))
+    unset = {name for name in reads if not re.search(rf"(^|[\s;({{]){name}=", text)}
+    # Those belong to the rehearsal and the transaction alone.
+    assert unset <= {"MAY_REMOVE", "MUST_STAY", "ROOT"}
 
 
 def test_only_ours_are_released(host: SimpleNamespace) -> None:

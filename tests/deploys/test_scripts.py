@@ -28,7 +28,7 @@ def judge(tmp_path: Path, simulation: str, code: int = 0) -> tuple[int, str]:
     script = "\n".join(
         [
             f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} MAY_REMOVE='{APT.may_remove}' MUST_STAY='{APT.must_stay}'",
-            "SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES=",
+            "SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES= BUNDLE=",
             (SCRIPTS / "common.sh").read_text(),
             (SCRIPTS / "apt.sh").read_text(),
             f"apt() {{ cat {tmp_path}/said; return {code}; }}",
