@@ -16,7 +16,7 @@ from deploys.plan.checks import CHECK_NAMES, WAIVABLE
 from deploys.plan.monitoring import Monitoring
 from deploys.plan.service import Health, Service
 from deploys.plan.settings import parse_settings
-from deploys.support.outcome import ORDER
+from deploys.plan.states import ORDER
 from tools.make_support_table import table
 
 ROOT = Path(__file__).parents[1]

@@ -97,7 +97,7 @@ def proven(settings: Settings) -> Commands:
     result = verdict(now, steps)
     outcome = current()
     outcome.steps, outcome.state = list(steps), result
-    outcome.driver = now.driver.loaded or now.driver.user_space or ""
+    outcome.learn(now, answer)
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
     outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
     say("\n" + describe_steps(host.name, steps, result))

@@ -134,10 +134,7 @@ def read_machine() -> Machine | None:
     except world.UnreadableHostError as error:
         current().detail = str(error)
         return None
-    outcome = current()
-    outcome.system = " ".join(part for part in (machine.distribution.id, machine.distribution.version) if part)
-    outcome.gpus = [gpu.id for gpu in machine.gpus]
-    outcome.driver = machine.driver.loaded or machine.driver.user_space or ""
+    current().learn(machine)
     return machine
 
 
