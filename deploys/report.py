@@ -57,9 +57,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = _parser()
     words = parser.parse_args(arguments)
     places = words.results or [Path("reports")]
-    folder = places[0] if places[0].is_dir() else places[0].parent
+    folder = places[0] if places[0].suffix != ".json" else places[0].parent
     try:
-        whole = merge(_read(places))
+        whole = merge(_read(places if words.results or folder.is_dir() else []))
         if whole is None:
             sys.stderr.write(
                 f"{parser.prog}: no result in {', '.join(map(str, places))}; a run leaves one in reports/\n"

@@ -73,7 +73,10 @@ class Outcome:
         self.docker = machine.docker.engine or machine.docker.client or ""
         self.compose = machine.docker.compose or ""
         self.runtime = machine.toolkit.version or ""
-        why = [*reboot_reasons(machine), *(f"the system asks for one: {flag}" for flag in machine.boot.reboot_flags)]
+        # nouveau on a bare host waits for the driver first, not for a reboot.
+        reasons = () if self.driver_state["name"] == "bare" else reboot_reasons(machine)
+        flags = machine.boot.reboot_flags
+        why = [*reasons, *([f"the system asks for one: {', '.join(flags[1:] or flags)}"] if flags else [])]
         self.reboot = {"pending": bool(why), "why": why}
 
     @property

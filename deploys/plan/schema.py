@@ -90,7 +90,8 @@ def _items(value: object, wanted: Any, _schema: Any, root: Any, at: str) -> Iter
 def _any_of(value: object, wanted: Any, _schema: Any, root: Any, at: str) -> Iterator[str]:
     tries = [list(problems(value, one, root, at)) for one in wanted]
     if all(tries):
-        yield from min(tries, key=len)
+        # Of a value of the right type what is wrong inside says more than that it might have been null.
+        yield from min(tries, key=lambda found: found[0].startswith(f"{at}: "))
 
 
 _RULES: Mapping[str, Callable[..., Iterator[str]]] = {

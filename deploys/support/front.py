@@ -20,6 +20,7 @@ from pyinfra_cli.main import main as run_pyinfra
 from deploys.plan import states
 from deploys.plan.settings import Settings
 from deploys.support import rolling
+from deploys.support.board import BOARD
 from deploys.support.context import this_state
 from deploys.support.outcome import LEDGER, install, settle_failed
 
@@ -188,6 +189,7 @@ def main() -> None:
     if any(_is_deploy(cwd / name) for name in CommandLine(words).operations()):
         # A run that reaches no host never loads the deploy; it ends with a table all the same.
         install(Settings().report_dir)
+        BOARD.watch()
     try:
         run_pyinfra()
     except SystemExit as end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Any
 
@@ -81,10 +82,11 @@ def host(index: int, state: str, chance: random.Random) -> Outcome:
             "repair": "waits for llm-server (pid 4121)",
         }
     found.findings = _findings(state, chance)
-    if state == "refused":
+    if state != "refused":
+        found.plan = PLAN.format(host=name)
+    if state in ("refused", "planned", "passed"):
         found.timings = [Timing("Read the host", 1.2, 0.8)]
         return found
-    found.plan = PLAN.format(host=name)
     _work(found, chance)
     return found
 
@@ -127,13 +129,13 @@ def _work(found: Outcome, chance: random.Random) -> None:
         ]
 
 
-def fleet(count: int, *, good: int = 0, seed: int = 7) -> Document:
-    """A run over `count` hosts of every state in turn, and `good` more that are ready."""
-    chance = random.Random(seed)
-    states = [*islice(cycle(ORDER), count), *["ready"] * good]
-    chance.shuffle(states)
-    hosts = [host(index, state, chance) for index, state in enumerate(states)]
+def fleet(count: int, *, good: int = 0, states: Sequence[str] = ORDER, started: int = STARTED) -> Document:
+    """A run over `count` hosts with `states` in turn, and `good` more that are ready. The same arguments give the same fleet."""
+    chance = random.Random(7)
+    names = [*islice(cycle(states), count), *["ready"] * good]
+    chance.shuffle(names)
+    hosts = [host(index, state, chance) for index, state in enumerate(names)]
     run: dict[str, Any] = {"deploys": ["gpu_host.py"], "dry": False}
-    found = document(hosts, started=STARTED, ended=STARTED + 742, run=run, pyinfra="3.10.0")
+    found = document(hosts, started=started, ended=started + 742, run=run, pyinfra="3.10.0")
     remember_proofs(found, {})
     return found

@@ -15,11 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from deploys.plan.progress import took
 from deploys.plan.result import Document
 from deploys.plan.states import BY_NAME, ORDER
 
 _FOLDER = Path(__file__).parent
-WORST_FIRST = tuple(reversed(ORDER))
+_KINDS = ("failed", "refused", "pending", "good")
+WORST_FIRST = tuple(sorted(ORDER, key=lambda name: (_KINDS.index(BY_NAME[name].kind), -ORDER.index(name))))
+# Before anything of the page is drawn: with a script only the first hosts are, the others when they come into view.
+_FIRST = 'document.documentElement.classList.add("live")'
 # Key of the script's sorting, and head of the column.
 COLUMNS = (
     ("host", "Host"),
@@ -28,11 +32,10 @@ COLUMNS = (
     ("driver", "Driver"),
     ("cuda", "CUDA"),
     ("docker", "Docker"),
-    ("runtime", "GPU runtime"),
+    ("runtime", "Runtime"),
     ("reboot", "Reboot"),
     ("proof", "Last proof"),
-    ("changed", "Changed"),
-    ("took", "Took"),
+    ("took", "This run"),
 )
 _ICONS = {
     "good": '<circle cx="8" cy="8" r="6.2"/><path d="M5.2 8.3l2 2 3.6-4.2"/>',
@@ -51,13 +54,13 @@ def page(document: Document) -> str:
     """The page of a run, or of several that were merged. The same document gives the same page."""
     hosts = sorted(document["hosts"], key=lambda h: (WORST_FIRST.index(h["state"]), h["host"]))
     css, script = _asset("page.css"), _asset("page.js")
-    policy = f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src '{_digest(css)}'; script-src '{_digest(_FIRST)}' '{_digest(script)}'; base-uri 'none'; form-action 'none'"
     title = _title(document)
     parts = [
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="referrer" content="no-referrer">',
-        f"<title>{_text(title)}</title>\n<style>{css}</style>\n</head>\n<body>",
+        f"<title>{_text(title)}</title>\n<style>{css}</style>\n<script>{_FIRST}</script>\n</head>\n<body>",
         f'<svg hidden aria-hidden="true">{_symbols()}</svg>',
         _header(document, title),
         f"<main>\n{_tools()}\n{_table(hosts)}\n{_footer(document)}\n</main>",
@@ -113,8 +116,8 @@ def _header(document: Document, title: str) -> str:
         f"{document['started'].replace('T', ' ').replace('Z', ' UTC')}",
         f"{run['runs']} runs" if run["runs"] > 1 else f"took {took(document['seconds'])}",
         f"{summary['gpus']} GPUs",
-        f"changed {summary['changed']}",
-        f"reboot pending on {summary['reboot_pending']}",
+        f"{summary['changed']} changed",
+        f"{summary['reboot_pending']} waiting for a reboot",
     ]
     counts = [(name, summary["states"][name]) for name in WORST_FIRST if name in summary["states"]]
     bar = "".join(f'<span class="{BY_NAME[name].kind}" data-n="{count}"></span>' for name, count in counts)
@@ -132,7 +135,9 @@ def _header(document: Document, title: str) -> str:
 
 
 def _tools() -> str:
-    options = "".join(f'<option value="{key}">{head}</option>' for key, head in COLUMNS)
+    options = "".join(
+        f'<option value="{key}"{" selected" if key == "state" else ""}>{head}</option>' for key, head in COLUMNS
+    )
     return (
         '<div class="tools" role="search">'
         '<input id="search" type="search" placeholder="Filter: host, driver, check, reboot …" aria-label="Filter hosts" autocomplete="off" spellcheck="false">'
@@ -144,7 +149,7 @@ def _tools() -> str:
 
 def _table(hosts: list[Document]) -> str:
     heads = "".join(
-        f'<th scope="col" role="columnheader" data-key="{key}"{_SORTED if key == "state" else ""}><button type="button">{head}</button></th>'
+        f'<th scope="col" role="columnheader" class="c-{key}" data-key="{key}"{_SORTED if key == "state" else ""}><button type="button">{head}</button></th>'
         for key, head in COLUMNS
     )
     rows = "\n".join(_row(index, host) for index, host in enumerate(hosts))
@@ -152,7 +157,8 @@ def _table(hosts: list[Document]) -> str:
         '<div class="frame"><table role="table" aria-label="Hosts">\n'
         f'<thead role="rowgroup"><tr role="row">{heads}</tr></thead>\n'
         f"<tbody role=\"rowgroup\" data-order='{json.dumps(WORST_FIRST)}'>\n{rows}\n</tbody></table>\n"
-        f'<p class="nothing" id="nothing"{" hidden" if hosts else ""}>No host fits.</p></div>'
+        f'<p class="nothing" id="nothing"{" hidden" if hosts else ""}>No host fits.</p>\n'
+        '<button type="button" class="further" id="further" hidden></button></div>'
     )
 
 
@@ -161,40 +167,51 @@ _SORTED = ' aria-sort="ascending"'
 
 def _row(index: int, host: Document) -> str:
     state = BY_NAME[host["state"]]
-    seconds = sum(timing["seconds"] for timing in host["timings"])
     cells = {
-        "GPUs": "<br>".join(f"{g['count']} × {_text(g['name'] or g['id'])}" for g in host["gpus"]),
+        "GPUs": "<br>".join(
+            f"{g['count']} × {_text(g['name'].removeprefix('NVIDIA ') or g['id'])}" for g in host["gpus"]
+        ),
         "Driver": _text(host["driver"]),
         "CUDA": _text(", ".join(host["cuda"])),
         "Docker": _text(host["docker"]),
-        "GPU runtime": _text(host["runtime"]),
+        "Runtime": _text(host["runtime"]),
         "Reboot": _reboot(host["reboot"]),
         "Last proof": _proof(host["last_proof"]),
-        "Changed": f"{len(host['changed'])} step{'' if len(host['changed']) == 1 else 's'}" if host["changed"] else "",
-        "Took": took(seconds) if host["timings"] else "",
+        "This run": _run(host),
     }
     columns = "".join(
-        f'<td role="cell" data-label="{label}" class="{"version" if value else "empty"}">{value or _NONE}</td>'
+        f'<td role="cell" data-label="{label}"{_EMPTY if not value else ""}>{value or _NONE}</td>'
         for label, value in cells.items()
     )
-    system = " · ".join(part for part in (host["system"], host["kernel"]) if part)
     return (
         f'<tr role="row" class="host" data-i="{index}">'
         f'<th scope="row" role="rowheader"><button type="button" class="name" aria-expanded="false">{_text(host["host"])}</button>'
-        f'<span class="sub under">{_text(system)}</span></th>'
+        f'<span class="sub under">{_text(host["system"])}</span></th>'
         f'<td role="cell" class="at-state"><span class="state {state.kind}">{_icon(state.kind)}{_label(state.name)}</span>'
         f'<span class="sub why">{_text(_why(host))}</span></td>{columns}</tr>'
     )
 
 
+_EMPTY = ' class="empty"'
 _NONE = '<span class="none">–</span>'
 
 
 def _why(host: Document) -> str:
-    """The detail; of a good host the number of its warnings."""
+    """The detail, or what the check found that refused the host; and how many warnings there are."""
+    stops = [f for f in host["findings"] if f["level"] == "stop" and not f["accepted"]]
+    text = f"{stops[0]['check']}: {stops[0]['found']}" if len(stops) == 1 else host["detail"]
     warnings = sum(f["level"] == "warn" and not f["accepted"] for f in host["findings"])
-    text = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
-    return "; ".join(part for part in (host["detail"], text) if part)
+    count = f"{warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+    return "; ".join(part for part in (text, count) if part)
+
+
+def _run(host: Document) -> str:
+    """How long the steps took, and how many changed something."""
+    if not host["timings"]:
+        return ""
+    changed = len(host["changed"])
+    note = f'<span class="sub">{changed} change{"" if changed == 1 else "s"}</span>' if changed else ""
+    return f"{took(sum(timing['seconds'] for timing in host['timings']))}{note}"
 
 
 def _reboot(reboot: Mapping[str, Any] | None) -> str:
@@ -216,13 +233,3 @@ def _footer(document: Document) -> str:
     tool = document["tool"]
     pyinfra = f", pyinfra {tool['pyinfra']}" if tool["pyinfra"] else ""
     return f"<footer>gpu-host {_text(tool['version'])}{_text(pyinfra)} · exit code {document['exit_code']} · result schema {document['schema']}</footer>"
-
-
-def took(seconds: float) -> str:
-    """A length of time as people say it."""
-    if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    return f"{minutes} min {int(seconds % 60)} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

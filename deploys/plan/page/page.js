@@ -5,6 +5,7 @@
   const rows = [...body.querySelectorAll("tr.host")];
   const search = document.getElementById("search");
   const shown = document.getElementById("shown");
+  const further = document.getElementById("further");
   const nothing = document.getElementById("nothing");
   const sorter = document.getElementById("sort");
   const chips = [...document.querySelectorAll(".chip")];
@@ -13,6 +14,9 @@
   const details = new Map();
   let state = "";
   let texts = null;
+  // Rows that are drawn at once; more are when the end of the list comes into view.
+  const STEP = 150;
+  let limit = STEP;
 
   // Text only ever enters the page as text: no host can put markup into it.
   function el(tag, options, ...children) {
@@ -35,7 +39,8 @@
     if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
     if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
     const minutes = Math.floor(seconds / 60);
-    return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+    if (minutes >= 10 && minutes < 60) return `${Math.round(seconds / 60)} min`;
+    return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   }
   function ago(time) {
     const seconds = Math.max((Date.now() - Date.parse(time)) / 1000, 0);
@@ -76,16 +81,16 @@
     for (const t of list) {
       const fill = el("span");
       fill.style.width = `${(100 * t.seconds) / longest}%`;
+      const [part, name] = t.step.includes(" | ") ? t.step.split(" | ", 2) : ["", t.step];
       const note = t.result === "failed" ? "failed" : t.changed ? "changed" : "";
-      const text = el("div", {}, t.step, note ? el("span", { class: "sub" }, note) : null);
-      box.append(el("li", { class: t.result === "failed" ? "bad" : t.changed ? "did" : "" }, text, el("div", { class: "track", "aria-hidden": "true" }, fill), el("span", { class: "took" }, took(t.seconds))));
+      const text = el("div", {}, part ? el("span", { class: "none" }, part) : null, part ? " " : "", name);
+      box.append(el("li", { class: t.result === "failed" ? "bad" : t.changed ? "did" : "" }, text, el("span", { class: "note" }, note), el("div", { class: "track", "aria-hidden": "true" }, fill), el("span", { class: "took" }, took(t.seconds))));
     }
     return box;
   }
   function detail(host) {
     const parts = el("div", { class: "parts" });
     const facts = [["why", host.detail], ["driver", host.driver_state ? `${host.driver_state.name}: ${host.driver_state.why}` : ""], ["next run", host.driver_state ? host.driver_state.repair : ""], ["kernel", host.kernel], ["Compose", host.compose], ["reboot", host.reboot ? host.reboot.why.join("; ") : ""], ["seen", `${host.seen.replace("T", " ").replace("Z", " UTC")}`]];
-    parts.append(part("Host", pairs(facts)));
     if (host.findings.length) parts.append(part("Findings", el("div", {}, ...host.findings.map(finding))));
     if (host.symptoms.length) parts.append(part("Symptoms", el("div", {}, ...host.symptoms.map(symptom))));
     if (host.steps.length) {
@@ -93,9 +98,11 @@
       const links = [...host.steps].sort((a, b) => rank.indexOf(a.result) - rank.indexOf(b.result));
       parts.append(part("Chain of proof", el("ul", { class: "plain" }, ...links.map(link))));
     }
-    if (host.changed.length) parts.append(part("Changed in this run", el("ul", { class: "plain" }, ...host.changed.map((text) => el("li", {}, icon("dot"), el("div", {}, text))))));
-    if (host.timings.length) parts.append(part("Steps and their times", times(host.timings)));
-    if (host.plan) parts.append(part("Plan", el("details", {}, el("summary", {}, "Show the whole page"), el("pre", {}, host.plan)), true));
+    parts.append(part("Host", pairs(facts)));
+    if (host.timings.length) parts.append(part("Steps of this run", times(host.timings), true));
+    const untimed = host.changed.filter((step) => !host.timings.some((t) => t.step === step));
+    if (untimed.length) parts.append(part("Changed", el("ul", { class: "plain" }, ...untimed.map((text) => el("li", {}, icon("dot"), el("div", {}, text))))));
+    if (host.plan) parts.append(el("section", { class: "wide" }, el("details", {}, el("summary", {}, "The plan of this host"), el("pre", {}, host.plan))));
     return parts;
   }
 
@@ -121,19 +128,30 @@
     const found = host.findings.map((f) => `${f.check} ${f.found} ${f.fix}`);
     return [host.host, host.state, host.detail, host.system, host.kernel, host.driver, ...host.cuda, host.docker, host.runtime, ...gpus, ...found, ...host.changed, ...(host.reboot && host.reboot.pending ? ["reboot", ...host.reboot.why] : [])].join("\n").toLowerCase();
   }
-  function filter() {
-    texts = texts || hosts.map(words_of);
+  function draw() {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    if (wanted.length && !texts) texts = hosts.map(words_of);
     let count = 0;
     for (const row of rows) {
       const index = Number(row.dataset.i);
       const fits = (!state || hosts[index].state === state) && wanted.every((word) => texts[index].includes(word));
-      row.hidden = !fits;
-      if (details.has(row)) details.get(row).hidden = !fits;
       count += fits;
+      const hide = !fits || count > limit;
+      if (row.hidden !== hide) row.hidden = hide;
+      if (isOpen(row)) details.get(row).hidden = hide;
     }
     nothing.hidden = count > 0;
+    further.hidden = count <= limit;
+    further.textContent = `Show ${Math.min(STEP, count - limit)} of ${count - limit} more`;
     shown.textContent = count === rows.length ? `${count} host${count === 1 ? "" : "s"}` : `${count} of ${rows.length} hosts`;
+  }
+  function filter() {
+    limit = STEP;
+    draw();
+  }
+  function extend() {
+    limit += STEP;
+    draw();
   }
 
   const worst = JSON.parse(body.dataset.order);
@@ -147,7 +165,6 @@
     runtime: (h) => h.runtime || "\uffff",
     reboot: (h) => (h.reboot && h.reboot.pending ? 0 : 1),
     proof: (h) => (h.last_proof ? h.last_proof.at : ""),
-    changed: (h) => -h.changed.length,
     took: (h) => -h.timings.reduce((sum, t) => sum + t.seconds, 0),
   };
   function sort(column, direction) {
@@ -170,6 +187,7 @@
       else head.removeAttribute("aria-sort");
     }
     sorter.value = column;
+    filter();
   }
 
   for (const time of document.querySelectorAll("time.ago")) time.textContent = ago(time.dateTime);
@@ -201,7 +219,19 @@
       filter();
     }
   });
-  document.documentElement.classList.add("live");
+  further.addEventListener("click", extend);
+  if ("IntersectionObserver" in window) {
+    const watch = new IntersectionObserver((seen) => {
+      if (!seen.some((one) => one.isIntersecting)) return;
+      extend();
+      // Asked anew, it says whether the end of the list is still in view.
+      watch.unobserve(further);
+      watch.observe(further);
+    }, { rootMargin: "800px" });
+    watch.observe(further);
+  }
+  draw();
+  body.classList.add("ready");
   // One host is looked at by itself: nothing to choose, so its details are open.
   if (rows.length === 1) open(rows[0], true);
 })();
