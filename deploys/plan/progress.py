@@ -80,7 +80,7 @@ def beat(running: Sequence[Running], times: Times) -> list[str]:
     """A line per step for a log: who is at work on it and, of the one that is at it the longest, how long."""
     lines = []
     for step in dict.fromkeys(r.step for r in running):
-        here = sorted((r for r in running if r.step == step), key=lambda r: (-r.seconds, r.host))
+        here = sorted((r for r in running if r.step == step), key=lambda r: (-round(r.seconds), r.host))
         names = [r.host for r in here]
         who = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         lines.append(f"still running: {step} ({_clock(times, here[0])}): {who}")
