@@ -67,7 +67,8 @@ def host(index: int, state: str, chance: random.Random) -> Outcome:
     name = f"gpu-{index + 1:02d}"
     if state == "unreachable":
         return Outcome(name, state, DETAILS[state], last_proof={"at": instant(STARTED - 9 * DAY), "state": "ready"})
-    device, product, count, system, kernel, driver = KINDS[chance.randrange(len(KINDS))]
+    device, product, count, system, kernel, driver = KINDS[chance.randrange(len(KINDS)) if state != "refused" else 0]
+    count -= state == "refused"
     found = Outcome(name, state, DETAILS.get(state, ""), system=system, kernel=kernel)
     found.gpus = [{"id": f"10de:{device}", "name": product, "count": count}]
     found.driver, found.docker, found.compose = driver, "28.5.1", "2.40.3"
@@ -81,7 +82,7 @@ def host(index: int, state: str, chance: random.Random) -> Outcome:
             "why": found.detail,
             "repair": "waits for llm-server (pid 4121)",
         }
-    found.findings = _findings(state, chance)
+    found.findings = _findings(state, driver, chance)
     if state != "refused":
         found.plan = PLAN.format(host=name)
     if state in ("refused", "planned", "passed"):
@@ -91,7 +92,7 @@ def host(index: int, state: str, chance: random.Random) -> Outcome:
     return found
 
 
-def _findings(state: str, chance: random.Random) -> list[Finding]:
+def _findings(state: str, driver: str, chance: random.Random) -> list[Finding]:
     found = []
     if state == "refused":
         found.append(
@@ -103,8 +104,14 @@ def _findings(state: str, chance: random.Random) -> list[Finding]:
             )
         )
     if state != "ready" or chance.random() < 0.2:
-        fix = 'gpu_driver_branch = "580" in this host\'s data, before its end'
-        found.append(warn("driver_branch_alive", "branch 550 ends on 2027-06-30", "a branch with updates", fix))
+        found.append(
+            warn(
+                "driver_branch_alive",
+                f"branch {driver.partition('.')[0]} ends on 2027-06-30",
+                "a branch with updates",
+                "set gpu_driver_branch to a newer one before its end",
+            )
+        )
     return found
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+
+import pytest
 
 from deploys.plan.metrics import metrics
 from deploys.plan.result import Document
@@ -75,3 +79,13 @@ def test_label_can_hold_anything() -> None:
     (sample,) = [labels for n, labels, _ in parse(metrics(document)) if n == "gpu_host_gpus"]
     assert sample["host"] == name.replace("\ud800", "?")
     metrics(document).encode()
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="no promtool on this machine")
+def test_prometheus_itself_takes_them() -> None:
+    document = fleet(20)
+    document["hosts"][0]["host"] = 'a"b\\c\nd'
+    done = subprocess.run(
+        ["promtool", "check", "metrics"], input=metrics(document), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

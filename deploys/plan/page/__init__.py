@@ -217,7 +217,7 @@ def _run(host: Document) -> str:
 def _reboot(reboot: Mapping[str, Any] | None) -> str:
     if reboot is None or not reboot["pending"]:
         return ""
-    return f'<span class="wait" title="{_text("; ".join(reboot["why"]))}">{_icon("pending")}pending</span>'
+    return f'<span class="wait" title="{_text("; ".join(reboot["why"]))}">{_icon("pending")}due</span>'
 
 
 def _proof(proof: Mapping[str, Any] | None) -> str:

@@ -91,14 +91,16 @@
   function detail(host) {
     const parts = el("div", { class: "parts" });
     const facts = [["why", host.detail], ["driver", host.driver_state ? `${host.driver_state.name}: ${host.driver_state.why}` : ""], ["next run", host.driver_state ? host.driver_state.repair : ""], ["kernel", host.kernel], ["Compose", host.compose], ["reboot", host.reboot ? host.reboot.why.join("; ") : ""], ["seen", `${host.seen.replace("T", " ").replace("Z", " UTC")}`]];
-    if (host.findings.length) parts.append(part("Findings", el("div", {}, ...host.findings.map(finding))));
-    if (host.symptoms.length) parts.append(part("Symptoms", el("div", {}, ...host.symptoms.map(symptom))));
+    const left = el("div");
+    if (host.findings.length) left.append(part("Findings", el("div", {}, ...host.findings.map(finding))));
+    if (host.symptoms.length) left.append(part("Symptoms", el("div", {}, ...host.symptoms.map(symptom))));
+    const about = part("Host", pairs(facts));
     if (host.steps.length) {
       const rank = ["FAIL", "UNKNOWN", "PASS", "SKIP"];
       const links = [...host.steps].sort((a, b) => rank.indexOf(a.result) - rank.indexOf(b.result));
-      parts.append(part("Chain of proof", el("ul", { class: "plain" }, ...links.map(link))));
-    }
-    parts.append(part("Host", pairs(facts)));
+      left.append(about);
+      parts.append(left, part("Chain of proof", el("ul", { class: "plain" }, ...links.map(link))));
+    } else parts.append(...(left.childNodes.length ? [left, about] : [about]));
     if (host.timings.length) parts.append(part("Steps of this run", times(host.timings), true));
     const untimed = host.changed.filter((step) => !host.timings.some((t) => t.step === step));
     if (untimed.length) parts.append(part("Changed", el("ul", { class: "plain" }, ...untimed.map((text) => el("li", {}, icon("dot"), el("div", {}, text))))));
