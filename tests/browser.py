@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -30,20 +31,28 @@ class Browser:
         ours, theirs = os.pipe(), os.pipe()
         words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
         words += [f"--user-data-dir={profile}", "--remote-debugging-pipe", "--hide-scrollbars", "about:blank"]
-        # The browser reads from its descriptor 3 and writes to 4.
-        script = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
+        # The browser reads from its descriptor 3 and writes to 4; out of the way of these first.
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (ours[0], theirs[1])]
+        script = f'exec 3<&{high[0]} 4>&{high[1]} {high[0]}<&- {high[1]}>&-; exec "$@"'
         self.process = subprocess.Popen(
-            ["sh", "-c", script, str(ours[0]), str(theirs[1]), find_browser() or "", *words],
-            pass_fds=(ours[0], theirs[1]),
+            ["bash", "-c", script, "bash", find_browser() or "", *words],
+            pass_fds=high,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(ours[0])
-        os.close(theirs[1])
+        for fd in (ours[0], theirs[1], *high):
+            os.close(fd)
         self.out, self.back = os.fdopen(ours[1], "wb", buffering=0), os.fdopen(theirs[0], "rb", buffering=0)
         self.rest, self.number, self.session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self) -> None:
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(t["targetId"] for t in targets if t["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
@@ -136,6 +145,9 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.process.terminate()
         try:
             self.process.wait(20)
