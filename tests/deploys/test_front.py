@@ -62,30 +62,6 @@ WITHOUT_TERMINAL: list[tuple[str, list[str] | str]] = [
     ("nowhere/inventory -y", "HOST,HOST or @local"),
 ]
 
-# pyinfra's exit code, the stage it ended in, a host reached, gave up in the middle, only looked, states of the hosts -> ours.
-EXIT_CODES: list[tuple[int, str, bool, bool, bool, list[str], int]] = [
-    (0, "Disconnect", True, False, False, [], 0),
-    (0, "Disconnect", True, False, False, ["ready", "passed"], 0),
-    (0, "Prepare", True, False, True, ["planned"], 0),
-    (1, "Disconnect", True, False, False, [], 1),
-    (1, "Disconnect", True, False, False, ["ready"], 1),
-    (1, "Disconnect", True, False, False, ["ready", "not-ready"], 1),
-    (1, "Disconnect", True, False, False, ["ready", "refused"], 3),
-    (1, "Disconnect", True, False, False, ["reboot-pending"], 3),
-    (1, "Disconnect", True, False, False, ["refused", "unreachable"], 1),
-    (1, "Prepare", True, False, True, ["refused"], 3),
-    (1, "Connect", False, False, False, ["unreachable"], 1),
-    (0, "Disconnect", True, False, False, ["ready", "failed"], 1),
-    (0, "Disconnect", False, False, False, [], 2),
-    (0, "Prepare", False, False, True, [], 2),
-    (1, "Setup", False, False, False, [], 2),
-    (1, "Execute", True, True, False, ["interrupted"], 2),
-    (2, "Setup", False, False, False, [], 2),
-    (0, "Execute", True, False, False, ["interrupted"], 130),
-    (0, "Prepare", True, False, False, ["planned"], 130),
-    (0, "Setup", False, False, True, [], 0),
-]
-
 # Importing pyinfra's command line patches the standard library for gevent, so it happens in a process of its own.
 ASK = """
 import json, sys
@@ -99,10 +75,6 @@ def arguments(words, terminal):
 asked = json.load(sys.stdin)
 json.dump({
     "arguments": [arguments(words, terminal) for words, terminal in asked["arguments"]],
-    "codes": [
-        front.exit_code(front.End(code, front.StateStage[stage], *flags), states)
-        for code, stage, *flags, states in asked["codes"]
-    ],
 }, sys.stdout)
 """
 
@@ -112,7 +84,6 @@ def answers() -> dict[str, Any]:
     asked = {
         "arguments": [(words.split(), True) for words, _ in ARGUMENTS]
         + [(words.split(), False) for words, _ in WITHOUT_TERMINAL],
-        "codes": [row[:-1] for row in EXIT_CODES],
     }
     run = subprocess.run(
         [sys.executable, "-c", ASK], input=json.dumps(asked), text=True, cwd=ROOT, capture_output=True, check=True
@@ -133,11 +104,6 @@ def test_arguments_without_a_terminal(answers: dict[str, Any], row: int) -> None
         assert wanted in answer
     else:
         assert answer == wanted
-
-
-@pytest.mark.parametrize("row", range(len(EXIT_CODES)))
-def test_exit_code_tells_how_the_hosts_ended(answers: dict[str, Any], row: int) -> None:
-    assert answers["codes"][row] == EXIT_CODES[row][-1]
 
 
 class Checkout:
