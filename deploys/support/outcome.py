@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import sys
 import time
@@ -103,8 +102,9 @@ def tell() -> None:
     click.echo(f"\n{table()}", err=True)
     found = _document()
     if result := os.environ.get("GPU_HOST_RESULT"):
-        # A rolling run asks for what became of its wave.
-        Path(result).write_text(json.dumps({"folder": LEDGER.report_dir, "result": found}), encoding="utf-8")
+        # Who started this run, a rolling one or a machine's own, asks for what became of it, and where it was written.
+        Path(result).write_text(reports.to_json(found), encoding="utf-8")
+        Path(result).with_suffix(".folder").write_text(LEDGER.report_dir or "", encoding="utf-8")
     if LEDGER.report_dir:
         try:
             path = reports.write(Path(LEDGER.report_dir), found, fleet=_members(state))

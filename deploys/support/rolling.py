@@ -29,7 +29,7 @@ class Runs:
 
     def __init__(self) -> None:
         self.documents: list[Document] = []
-        self.folder: str | None = None
+        self.folder = ""
 
     def pyinfra(self, words: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
         """One run with these arguments; its exit code and what it says of each host."""
@@ -40,8 +40,8 @@ class Runs:
                 command, env={**os.environ, RESULT: str(result)}, stdin=subprocess.DEVNULL, check=False
             ).returncode
             try:
-                found = json.loads(result.read_text(encoding="utf-8"))
-                document, self.folder = found["result"], found["folder"]
+                document = json.loads(result.read_text(encoding="utf-8"))
+                self.folder = result.with_suffix(".folder").read_text(encoding="utf-8")
                 hosts: list[dict[str, Any]] = document["hosts"]
             except (OSError, ValueError, KeyError):
                 return code, []
@@ -51,7 +51,7 @@ class Runs:
     def tell(self, left: Sequence[str]) -> None:
         """All of them as one result, the newest; each has written its own before."""
         whole = merge(self.documents)
-        if whole is None or self.folder is None:
+        if whole is None or not self.folder:
             return
         for host in whole["hosts"]:
             if host["host"] in left:
