@@ -101,7 +101,7 @@ def proven(settings: Settings, compare: bool = False) -> Commands:
     outcome.drift = list(drifted(now)) if compare else []
     result = "drifted" if outcome.drift and result == "ready" else result
     outcome.steps, outcome.state = list(steps), result
-    outcome.driver = now.driver.loaded or now.driver.user_space or ""
+    outcome.learn(now, answer)
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
     outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
     if outcome.drift:

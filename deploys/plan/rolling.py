@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-# States that a host may be in after its turn without being called down.
-GOOD = frozenset({"ready", "passed", "planned"})
+from deploys.plan.states import GOOD
 
 Wave = tuple[str, ...]
 

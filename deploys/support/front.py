@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,16 +17,18 @@ from pyinfra.api.state import StateStage
 from pyinfra_cli.cli import cli
 from pyinfra_cli.main import main as run_pyinfra
 
+from deploys.plan import states
 from deploys.plan.settings import Settings
 from deploys.support import rolling
+from deploys.support.board import BOARD
 from deploys.support.context import this_state
-from deploys.support.outcome import install
+from deploys.support.outcome import LEDGER, install, settle_failed
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = frozenset({"fact", "exec", "debug-inventory"})
 READ_ONLY = frozenset({"preflight.py", "verify.py"})
-USAGE = 2
-INTERRUPTED = 130
+USAGE = states.USAGE_CODE
+INTERRUPTED = states.INTERRUPTED_CODE
 
 # Options of pyinfra that take their value from the next argument.
 TAKES_VALUE = frozenset(
@@ -146,15 +149,30 @@ def _yes(line: CommandLine, cwd: Path, *, terminal: bool) -> list[str]:
     raise UsageError("there is no terminal to ask on; add -y to install, or --dry to see the plan")
 
 
-def exit_code(code: int, stage: StateStage, *, reached: bool, looked_only: bool) -> int:
-    """The exit code of pyinfra, made honest. `stage`: where it ended; `reached`: some host was connected to."""
-    if code != 0:
-        return code
-    if stage >= StateStage.Connect and not reached:
+@dataclass(frozen=True)
+class End:
+    """How pyinfra ended: its exit code and the stage it got to.
+
+    `reached`: a host was connected to. `broke`: there were hosts to go on with, and none had failed.
+    """
+
+    code: int
+    stage: StateStage
+    reached: bool = True
+    broke: bool = False
+    looked_only: bool = False
+
+
+def exit_code(end: End, hosts: Sequence[str] = ()) -> int:
+    """The exit code of pyinfra, made honest. `hosts`: their states, where one of our deploys ran."""
+    if end.code == 0 and end.stage >= StateStage.Connect and not end.reached:
         return USAGE
-    if stage < StateStage.Disconnect and not looked_only:
+    if end.code == 0 and end.stage < StateStage.Disconnect and not end.looked_only:
         return INTERRUPTED
-    return 0
+    if end.code == 1 and (end.stage < StateStage.Connect or (end.broke and end.stage < StateStage.Disconnect)):
+        # Nothing was tried yet, or pyinfra gave up in the middle.
+        return USAGE
+    return (states.exit_code(hosts) or end.code) if end.code in (0, 1) else end.code
 
 
 def main() -> None:
@@ -171,6 +189,7 @@ def main() -> None:
     if any(_is_deploy(cwd / name) for name in CommandLine(words).operations()):
         # A run that reaches no host never loads the deploy; it ends with a table all the same.
         install(Settings().report_dir)
+        BOARD.watch()
     try:
         run_pyinfra()
     except SystemExit as end:
@@ -212,8 +231,11 @@ def _judge(end: SystemExit, line: CommandLine) -> int:
         return code
     looked_only = line.operations()[:1] in (["fact"], ["debug-inventory"]) or line.has("--dry", "--debug-operations")
     looked_only = looked_only or (line.has("--json") and not line.has("-y", "--yes"))
-    reached = bool(getattr(state, "activated_hosts", ()))
-    honest = exit_code(code, state.current_stage, reached=reached, looked_only=looked_only)
+    reached, active, lost = (bool(getattr(state, f"{name}_hosts", ())) for name in ("activated", "active", "failed"))
+    if LEDGER.outcomes and state.inventory is not None:
+        settle_failed(state)
+    found = [outcome.state for outcome in LEDGER.outcomes.values()]
+    honest = exit_code(End(code, state.current_stage, reached, active and not lost, looked_only), found)
     if honest == USAGE and code == 0:
         sys.stderr.write("provision: no host was reached; check the inventory and --limit\n")
     return honest

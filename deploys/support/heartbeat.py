@@ -1,35 +1,46 @@
-"""A line at least every half minute while a step runs: pyinfra is silent for as long as a command takes."""
+"""What pyinfra tells of its operations: how long each takes on each host, what changed, what failed."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import gevent
-from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, State
 
-from deploys.support.outcome import LEDGER
+from deploys.support.board import BOARD
+from deploys.support.outcome import LEDGER, Timing
 
-EVERY = 30.0
+_TIMINGS: dict[tuple[str, str], Timing] = {}
 
 
-_BEATS: dict[tuple[str, str], Any] = {}
+def timed(host: str, key: str, step: str) -> None:
+    """A step begins on a host."""
+    BOARD.begin(host, key, step)
+    _TIMINGS[host, key] = Timing(step, round(LEDGER.since(), 2), 0.0)
+
+
+def over(host: str, key: str, *, failed: bool = False) -> None:
+    """It has ended, well or badly."""
+    seconds, timing = BOARD.end(host, key), _TIMINGS.get((host, key))
+    if timing is None:
+        return
+    timing.seconds, timing.result = round(seconds, 2), "failed" if failed else "ok"
+    LEDGER.of(host).timings.append(timing)
 
 
 class Progress(BaseStateCallback):
-    """Beats while an operation runs on a host, and remembers what changed or failed there."""
+    """Takes the time of each operation on each host, and remembers what changed or failed there."""
 
     @staticmethod
     def operation_host_start(state: State, host: Host, op_hash: Any) -> None:
         if op_hash in state.ops[host]:
-            _BEATS[host.name, op_hash] = gevent.spawn(_beat, host, _name(state, op_hash))
+            timed(host.name, op_hash, _name(state, op_hash))
 
     @staticmethod
     def operation_host_success(state: State, host: Host, op_hash: Any, retry_count: int = 0) -> None:
         del state, retry_count
-        _stop(host, op_hash)
+        # A proof that failed has taken its host out of the run without a failed command.
+        over(host.name, op_hash, failed=LEDGER.of(host.name).state in ("failed", "not-ready"))
 
     @staticmethod
     def operation_host_error(
@@ -40,7 +51,7 @@ class Progress(BaseStateCallback):
         max_retries: int = 0,
     ) -> None:
         del retry_count, max_retries
-        _stop(host, op_hash)
+        over(host.name, op_hash, failed=True)
         outcome = LEDGER.of(host.name)
         if outcome.state == "planned":
             outcome.state, outcome.detail = "failed", f"step failed: {_name(state, op_hash)}"
@@ -51,20 +62,9 @@ class Progress(BaseStateCallback):
             data = state.ops[host].get(op_hash)
             if data is not None and data.operation_meta.is_complete() and data.operation_meta.did_change():
                 LEDGER.of(host.name).changed.append(_name(state, op_hash))
-
-
-def _stop(host: Host, op_hash: Any) -> None:
-    beat = _BEATS.pop((host.name, op_hash), None)
-    if beat is not None:
-        beat.kill(block=False)
+                if timing := _TIMINGS.get((host.name, op_hash)):
+                    timing.changed = True
 
 
 def _name(state: Any, op_hash: str) -> str:
     return ", ".join(sorted(state.get_op_meta(op_hash).names))
-
-
-def _beat(host: Any, name: str) -> None:
-    started = time.monotonic()
-    while True:
-        gevent.sleep(EVERY)
-        logger.info(f"{host.print_prefix}still running: {name} ({time.monotonic() - started:.0f} s)")

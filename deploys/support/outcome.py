@@ -1,58 +1,24 @@
-"""What became of each host in this run, kept for the table, the JSON file and the exit code."""
+"""What became of each host in this run, kept for the table, the files of the result and the exit code."""
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import tempfile
+import sys
 import time
-from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
 from pyinfra.api.state import StateStage
 
-from deploys.plan.drift import Drift
-from deploys.plan.finding import Finding
-from deploys.plan.proof_step import Step
-from deploys.support.context import this_host, this_state
+from deploys.plan.result import Document, Outcome, Timing, document
+from deploys.plan.states import ORDER
+from deploys.support import reports
+from deploys.support.context import is_recording, this_host, this_state
 
-SCHEMA = 1
-ORDER = (
-    "ready",
-    "planned",
-    "passed",
-    "drifted",
-    "reboot-pending",
-    "restart-pending",
-    "not-ready",
-    "refused",
-    "interrupted",
-    "failed",
-    "unreachable",
-)
-
-
-@dataclass
-class Outcome:
-    """One host. `state` is one of `ORDER`; `detail` says in one line why it is not better."""
-
-    host: str
-    state: str = "failed"
-    detail: str = ""
-    system: str = ""
-    gpus: list[str] = field(default_factory=list)
-    driver: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    plan: str = ""
-    steps: list[Step] = field(default_factory=list)
-    drift: list[Drift] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    symptoms: list[dict[str, str]] = field(default_factory=list)
-    max_unavailable: int = 1
-    max_failed: int = 0
+__all__ = ["LEDGER", "Ledger", "Outcome", "Timing", "current", "install", "settle_failed", "table", "tell"]
 
 
 class Ledger:
@@ -65,6 +31,10 @@ class Ledger:
         self.installed = False
         self.begun = False
         self.dry = False
+
+    def since(self) -> float:
+        """Seconds since the run began."""
+        return time.time() - self.started
 
     def of(self, name: str) -> Outcome:
         return self.outcomes.setdefault(name, Outcome(name))
@@ -98,37 +68,26 @@ def table() -> str:
     """A row per host, worst last, and a line that counts."""
     rows = sorted(LEDGER.outcomes.values(), key=lambda o: (ORDER.index(o.state), o.host))
     cells = [("host", "state", "system", "gpus", "driver", "detail")]
-    cells += [(o.host, o.state, o.system, str(len(o.gpus)), o.driver, o.detail) for o in rows]
+    cells += [(o.host, o.state, o.system, str(o.gpu_count), o.driver, o.detail) for o in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(5)] + [0]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     counts = [f"{sum(o.state == s for o in rows)} {s}" for s in ORDER if any(o.state == s for o in rows)]
     return "\n".join([*lines, "", ", ".join(counts)])
 
 
-def _document() -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(LEDGER.started)),
-        "seconds": round(time.time() - LEDGER.started, 1),
-        "hosts": [asdict(o) for o in sorted(LEDGER.outcomes.values(), key=lambda o: o.host)],
-    }
+def _document() -> Document:
+    files = [Path(word) for word in sys.argv[1:] if word.endswith(".py")]
+    run = {"deploys": [file.name for file in files if file.parent.name == "deploys"], "dry": LEDGER.dry}
+    pyinfra = metadata.version("pyinfra")
+    return document(LEDGER.outcomes.values(), started=LEDGER.started, ended=time.time(), run=run, pyinfra=pyinfra)
 
 
-def write_json(folder: str) -> Path:
-    """All outcomes as JSON, written whole or not at all. Raises OSError."""
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target, prefix=".run-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(_document(), file, indent=2)
-        file.write("\n")
-    path = target / f"run-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(LEDGER.started))}-{os.getpid()}.json"
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
-    latest = target / "latest.json"
-    latest.unlink(missing_ok=True)
-    latest.symlink_to(path.name)
-    return path
+def _members(state: Any) -> list[str]:
+    """Hosts whose result is one of the fleet: not those of a run that only shows plans, and no recordings."""
+    if LEDGER.dry:
+        return []
+    recorded = {host.name for host in state.inventory if is_recording(host)} if state is not None else set()
+    return [name for name in LEDGER.outcomes if name not in recorded]
 
 
 def tell() -> None:
@@ -136,19 +95,23 @@ def tell() -> None:
     state = this_state()
     if state is not None and state.inventory is not None:
         settle_failed(state)
+    else:
+        state = None
     if not LEDGER.outcomes:
         return
     click.echo(f"\n{table()}", err=True)
+    found = _document()
     if result := os.environ.get("GPU_HOST_RESULT"):
-        # A rolling run asks for what became of its wave.
-        Path(result).write_text(json.dumps(_document()), encoding="utf-8")
+        # Who started this run, a rolling one or a machine's own, asks for what became of it, and where it was written.
+        Path(result).write_text(reports.to_json(found), encoding="utf-8")
+        Path(result).with_suffix(".folder").write_text(LEDGER.report_dir or "", encoding="utf-8")
     if LEDGER.report_dir:
         try:
-            path = write_json(LEDGER.report_dir)
+            path = reports.write(Path(LEDGER.report_dir), found, fleet=_members(state))
         except OSError as error:
             click.echo(f"the result could not be written to {LEDGER.report_dir}: {error}", err=True)
         else:
-            click.echo(f"result: {path}", err=True)
+            click.echo(f"result: {path}, page: {path.with_suffix('.html')}", err=True)
 
 
 def install(report_dir: str | None = None) -> None:

@@ -15,48 +15,79 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploys.plan.rolling import GOOD, Wave, roll
+from deploys.plan.result import Document, merge
+from deploys.plan.rolling import Wave, roll
+from deploys.plan.states import FAILED_CODE, exit_code
+from deploys.support import reports
 
 PREFLIGHT = Path(__file__).resolve().parents[1] / "preflight.py"
 RESULT = "GPU_HOST_RESULT"
-FAILED, USAGE = 1, 2
 
 
-def _pyinfra(words: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
-    """One run with these arguments; its exit code and what it says of each host."""
-    with tempfile.TemporaryDirectory(prefix="gpu-host-") as folder:
-        result = Path(folder) / "result.json"
-        command = [sys.executable, "-I", "-m", "deploys.support.front", *words]
-        code = subprocess.run(
-            command, env={**os.environ, RESULT: str(result)}, stdin=subprocess.DEVNULL, check=False
-        ).returncode
+class Runs:
+    """The runs of pyinfra that a rolling run is made of, and what each has left."""
+
+    def __init__(self) -> None:
+        self.documents: list[Document] = []
+        self.folder = ""
+
+    def pyinfra(self, words: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
+        """One run with these arguments; its exit code and what it says of each host."""
+        with tempfile.TemporaryDirectory(prefix="gpu-host-") as folder:
+            result = Path(folder) / "result.json"
+            command = [sys.executable, "-I", "-m", "deploys.support.front", *words]
+            code = subprocess.run(
+                command, env={**os.environ, RESULT: str(result)}, stdin=subprocess.DEVNULL, check=False
+            ).returncode
+            try:
+                document = json.loads(result.read_text(encoding="utf-8"))
+                self.folder = result.with_suffix(".folder").read_text(encoding="utf-8")
+                hosts: list[dict[str, Any]] = document["hosts"]
+            except (OSError, ValueError, KeyError):
+                return code, []
+        self.documents.append(document)
+        return code, hosts
+
+    def tell(self, left: Sequence[str]) -> None:
+        """All of them as one result, the newest; each has written its own before."""
+        whole = merge(self.documents)
+        if whole is None or not self.folder:
+            return
+        for host in whole["hosts"]:
+            if host["host"] in left:
+                host["detail"] = "not begun: the rolling run ended before"
         try:
-            return code, json.loads(result.read_text(encoding="utf-8"))["hosts"]
-        except (OSError, ValueError, KeyError):
-            return code, []
+            path = reports.write(Path(self.folder), whole, fleet=())
+        except OSError as error:
+            sys.stderr.write(f"the result could not be written to {self.folder}: {error}\n")
+        else:
+            sys.stderr.write(f"result: {path}, page: {path.with_suffix('.html')}\n")
 
 
 def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
     """Judge all, then roll; returns the exit code. `options` are pyinfra's, without --limit of the waves."""
-    code, judged = _pyinfra([inventory, str(PREFLIGHT), "-y", *options])
+    runs = Runs()
+    code, judged = runs.pyinfra([inventory, str(PREFLIGHT), "-y", *options])
     passed = [h for h in judged if h["state"] == "passed"]
     if not passed:
         sys.stderr.write("provision: no host may be done; nothing was changed\n")
-        return code or FAILED
+        return code or FAILED_CODE
     most_down = min(h["max_unavailable"] for h in passed)
     budget = min(h["max_failed"] for h in passed)
 
     def run(number: int, wave: Wave) -> Mapping[str, str]:
         sys.stderr.write(f"\nrolling: wave {number}: {', '.join(wave)}\n")
         limits = [word for host in wave for word in ("--limit", host)]
-        _, hosts = _pyinfra([inventory, *deploys, "-y", *options, *limits])
+        _, hosts = runs.pyinfra([inventory, *deploys, "-y", *options, *limits])
         return {h["host"]: h["state"] for h in hosts}
 
     rolled = roll([h["host"] for h in passed], most_down, budget, run)
-    refused = [f"{h['host']} {h['state']}" for h in judged if h["state"] != "passed"]
+    refused = {h["host"]: h["state"] for h in judged if h["state"] != "passed"}
     rows = [f"{host} {state}" for host, state in rolled.states.items()]
     rows += [f"{host} not begun" for host in rolled.left]
-    sys.stderr.write("\nrolling:\n" + "".join(f"    {row}\n" for row in (*rows, *refused)))
+    rows += [f"{host} {state}" for host, state in refused.items()]
+    sys.stderr.write("\nrolling:\n" + "".join(f"    {row}\n" for row in rows))
     if rolled.why:
         sys.stderr.write(f"rolling ended: {rolled.why}; {len(rolled.left)} hosts were not begun\n")
-    return 0 if set(rolled.states.values()) <= GOOD and not rolled.left and not refused else FAILED
+    runs.tell(rolled.left)
+    return exit_code([*rolled.states.values(), *refused.values()]) or (FAILED_CODE if rolled.left else 0)

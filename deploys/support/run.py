@@ -19,9 +19,10 @@ from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
 from deploys.support import world
+from deploys.support.board import BOARD
 from deploys.support.context import is_local, is_recording, reboots_itself, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
-from deploys.support.heartbeat import Progress
+from deploys.support.heartbeat import Progress, over, timed
 from deploys.support.logged import unit_name, wait_command
 from deploys.support.outcome import LEDGER, current, install
 from deploys.support.output import tolerate_any_output
@@ -29,6 +30,7 @@ from deploys.support.output import tolerate_any_output
 # Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
 LONG_STEPS = ("rehearsal", "transaction", "initramfs")
 WAIT_LIMIT = 5400
+READ = "Read the host"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def start() -> None:
     LEDGER.begun = True
     install()
     tolerate_any_output()
+    BOARD.watch()
     LEDGER.dry = "--dry" in sys.argv
     state = this_state()
     if state is not None:
@@ -134,10 +137,7 @@ def read_machine() -> Machine | None:
     except world.UnreadableHostError as error:
         current().detail = str(error)
         return None
-    outcome = current()
-    outcome.system = " ".join(part for part in (machine.distribution.id, machine.distribution.version) if part)
-    outcome.gpus = [gpu.id for gpu in machine.gpus]
-    outcome.driver = machine.driver.loaded or machine.driver.user_space or ""
+    current().learn(machine)
     return machine
 
 
@@ -149,7 +149,11 @@ def begin(*, decide: bool = True) -> Brief | None:
     start()
     current()
     settings = read_settings()
-    machine = read_machine() if settings else None
+    machine = None
+    if settings:
+        timed(this_host().name, "read", READ)
+        machine = read_machine()
+        over(this_host().name, "read", failed=machine is None)
     if settings is None or machine is None:
         return None
     if not decide:

@@ -62,18 +62,6 @@ WITHOUT_TERMINAL: list[tuple[str, list[str] | str]] = [
     ("nowhere/inventory -y", "HOST,HOST or @local"),
 ]
 
-# pyinfra's exit code, the stage it ended in, a host reached, only looked -> ours.
-EXIT_CODES: list[tuple[int, str, bool, bool, int]] = [
-    (0, "Disconnect", True, False, 0),
-    (0, "Prepare", True, True, 0),
-    (1, "Disconnect", True, False, 1),
-    (0, "Disconnect", False, False, 2),
-    (0, "Prepare", False, True, 2),
-    (0, "Execute", True, False, 130),
-    (0, "Prepare", True, False, 130),
-    (0, "Setup", False, True, 0),
-]
-
 # Importing pyinfra's command line patches the standard library for gevent, so it happens in a process of its own.
 ASK = """
 import json, sys
@@ -87,7 +75,6 @@ def arguments(words, terminal):
 asked = json.load(sys.stdin)
 json.dump({
     "arguments": [arguments(words, terminal) for words, terminal in asked["arguments"]],
-    "codes": [front.exit_code(c, front.StateStage[s], reached=r, looked_only=l) for c, s, r, l in asked["codes"]],
 }, sys.stdout)
 """
 
@@ -97,7 +84,6 @@ def answers() -> dict[str, Any]:
     asked = {
         "arguments": [(words.split(), True) for words, _ in ARGUMENTS]
         + [(words.split(), False) for words, _ in WITHOUT_TERMINAL],
-        "codes": [row[:4] for row in EXIT_CODES],
     }
     run = subprocess.run(
         [sys.executable, "-c", ASK], input=json.dumps(asked), text=True, cwd=ROOT, capture_output=True, check=True
@@ -118,11 +104,6 @@ def test_arguments_without_a_terminal(answers: dict[str, Any], row: int) -> None
         assert wanted in answer
     else:
         assert answer == wanted
-
-
-@pytest.mark.parametrize("row", range(len(EXIT_CODES)))
-def test_exit_code_is_zero_only_for_a_whole_run(answers: dict[str, Any], row: int) -> None:
-    assert answers["codes"][row] == EXIT_CODES[row][4]
 
 
 class Checkout:
@@ -225,6 +206,7 @@ def test_help_needs_nothing(checkout: Checkout) -> None:
     assert run.returncode == 0
     assert "./provision inventories/lab.py --dry" in run.stdout
     assert "Exit code: 0 every host is ready" in run.stdout
+    assert all(f" {code} " in run.stdout.partition("Exit code:")[2] for code in (0, 1, 2, 3, 130))
 
 
 def test_provision_passes_arguments_on_from_anywhere(checkout: Checkout, tmp_path: Path) -> None:
@@ -233,6 +215,13 @@ def test_provision_passes_arguments_on_from_anywhere(checkout: Checkout, tmp_pat
     run = checkout.run(str(tmp_path / "link"), "my inventory.py", "--data", "a=$(b) c", cwd=Path("/"))
     assert run.returncode == 0, run.stderr
     assert checkout.calls() == ["python -I -m deploys.support.front my inventory.py --data a=$(b) c"]
+
+
+@pytest.mark.parametrize("command", ["explain", "access", "report"])
+def test_commands_without_a_host_need_no_pyinfra(checkout: Checkout, command: str) -> None:
+    checkout.pretend_installed()
+    assert checkout.run("provision", command, "-h", "a b").returncode == 0
+    assert checkout.calls() == [f"python -I -m deploys.{command} -h a b"]
 
 
 def test_run_tests_runs_every_tool_and_names_what_failed(checkout: Checkout) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from deploys.plan.result import SCHEMA
+from deploys.plan.schema import problems
 from inventories.releases import RELEASES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,7 +86,8 @@ def _start(deploy: str, options: tuple[str, ...], cwd: Path, reports: Path) -> R
     closed = ["sh", "-c", 'exec "$@" <&-', "sh"]
     done = subprocess.run([*closed, *command], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
     written = [p for p in reports.glob("*.json") if not p.is_symlink()]
-    assert len(written) == 1, done.stderr[-3000:]
+    assert len(written) == 1, f"recordings are no fleet: {done.stderr[-3000:]}"
+    assert written[0].with_suffix(".html").is_file()
     return Run(done.returncode, done.stdout, done.stderr, json.loads(written[0].read_text(encoding="utf-8")))
 
 
@@ -120,7 +123,10 @@ def test_the_report_holds_every_host(
 ) -> None:
     report = run(deploy, *options, cwd=cwd).report
     hosts = {host["host"]: host for host in report["hosts"]}
-    assert report["schema"] == 1
+    assert report["schema"] == SCHEMA
+    assert list(problems(report, json.loads((ROOT / "docs/result-schema.json").read_text()))) == []
+    assert report["exit_code"] == 3
+    assert report["summary"]["states"] == {state: len(GOOD), "refused": len(REFUSED)}
     assert set(hosts) == HOSTS
     assert {name for name, host in hosts.items() if host["state"] == state} == set(GOOD)
     assert all(hosts[name]["plan"].startswith(f"{name}: ") for name in GOOD)

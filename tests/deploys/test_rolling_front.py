@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,13 @@ def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path
     assert "rolling: wave 1: @fake/bare-t4\n" in done.stderr
     assert "@fake/debian-13 not begun" in done.stderr
     assert "rolling ended: 1 host (@fake/bare-t4) failed, 0 may (gpu_max_failed); 1 hosts were not begun" in done.stderr
+    whole = json.loads((tmp_path / "latest.json").read_text())
+    assert {h["host"]: h["state"] for h in whole["hosts"]} == {
+        "@fake/bare-t4": "failed",
+        "@fake/debian-13": "passed",
+        "@fake/no-gpu": "refused",
+    }
+    assert [h["detail"] for h in whole["hosts"] if h["state"] == "passed"] == [
+        "not begun: the rolling run ended before"
+    ]
+    assert (whole["run"]["runs"], whole["exit_code"]) == (2, 1)

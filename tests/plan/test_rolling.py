@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from deploys.plan.rolling import GOOD, Wave, roll
+from deploys.plan.rolling import Wave, roll
+from deploys.plan.states import GOOD
 
 
 class Fleet:
