@@ -55,7 +55,7 @@ def test_every_host_has_one_state_that_is_one() -> None:
             labels["state"]: v for n, labels, v in samples if n == "gpu_host_state" and labels["host"] == host["host"]
         }
         assert [s for s, value in states.items() if value] == [host["state"]]
-        assert len(states) == 10
+        assert len(states) == len(ORDER)
 
 
 def value(document: Document, name: str, **wanted: str) -> list[float]:
