@@ -238,6 +238,8 @@ def _judge(end: SystemExit, line: CommandLine) -> int:
     honest = exit_code(End(code, state.current_stage, reached, active and not lost, looked_only), found)
     if honest == USAGE and code == 0:
         sys.stderr.write("provision: no host was reached; check the inventory and --limit\n")
+    elif honest == USAGE and code == 1:
+        sys.stderr.write("provision: nothing more was done, and that is no fault of a host; see above\n")
     return honest
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploys.support import reports
 from tests.bed.host import Host
 from tests.bed.inventory import write_inventory
 from tests.bed.shell import REPOSITORY, run
@@ -31,7 +32,7 @@ def roll(hosts: list[Host], folder: Path, **data: Any) -> subprocess.CompletedPr
     settings = {
         "gpu_drain": log.format("away", "away"),
         "gpu_undrain": log.format("back", "back"),
-        "gpu_report_dir": None,
+        "gpu_report_dir": str(folder / "reports"),
         **data,
     }
     inventory = write_inventory(folder / "inventory.py", hosts, settings)
@@ -60,6 +61,13 @@ def test_one_host_is_over_before_the_next_begins(fleet: list[Host], tmp_path: Pa
     assert turns == sorted(turns)
     assert all(back < away for (_, back), (away, _) in itertools.pairwise(turns))
     assert "rolling: wave 3: roll-2" in done.stderr
+    whole = reports.read((tmp_path / "reports/latest.json").resolve())
+    assert (whole["run"]["runs"], whole["exit_code"]) == (4, 0)
+    for found in whole["hosts"]:
+        (reboot,) = [t for t in found["timings"] if t["step"] == "Reboot"]
+        assert (reboot["result"], reboot["changed"], reboot["seconds"] > 1) == ("ok", True, True)
+        assert reboot["step"] in found["changed"]
+    assert "3 GPU hosts" in (tmp_path / "reports/latest.html").read_text()
 
 
 def test_canary_that_does_not_come_back_spares_the_others(fleet: list[Host], tmp_path: Path) -> None:
