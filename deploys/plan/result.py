@@ -77,6 +77,9 @@ class Outcome:
         self.runtime = machine.toolkit.version or ""
         # nouveau on a bare host waits for the driver first, not for a reboot.
         reasons = () if self.driver_state["name"] == "bare" else reboot_reasons(machine)
+        if machine.proven:
+            # The host's own memory, for a controller that has none; it holds the first proof of what is there now.
+            self.last_proof = {"at": machine.proven.time, "state": "ready"}
         flags = machine.boot.reboot_flags
         why = [*reasons, *([f"the system asks for one: {', '.join(flags[1:] or flags)}"] if flags else [])]
         self.reboot = {"pending": bool(why), "why": why}
@@ -141,13 +144,15 @@ def _document(hosts: list[Document], started: float, ended: float, run: Document
 
 
 def remember_proofs(now: Document, before: Mapping[str, Document]) -> None:
-    """Give every host of a document its last proof: that of this run, or the one that an earlier document tells of."""
+    """Give every host of a document its last proof: that of this run, or the newest that an earlier document or the host itself tells of."""
     for host in now["hosts"]:
         old = before.get(host["host"], {}).get("last_proof")
+        known = [proof for proof in (host["last_proof"], old) if proof]
         if host["steps"]:
             host["last_proof"] = {"at": host["seen"], "state": host["state"]}
-        elif host["last_proof"] is None and old:
-            host["last_proof"] = {"at": old["at"], "state": old["state"]}
+        elif known:
+            newest = max(known, key=lambda proof: str(proof["at"]))
+            host["last_proof"] = {"at": newest["at"], "state": newest["state"]}
     _ages(now["hosts"], _end(now))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploys.plan.machine import Proof
+from deploys.plan.machine import Proof, ProvenSet
 from deploys.plan.proof_step import Step
 from deploys.plan.result import Document, Outcome, document, instant, merge, remember_proofs, seconds_of
 from tests.plan.hosts import A100, L4, debian_12_bare, debian_13_converged, gpus
@@ -128,6 +128,16 @@ def test_last_proof_is_remembered_with_its_age() -> None:
     remember_proofs(later, hosts)
     assert later["hosts"][0]["last_proof"] == {"at": instant(1010), "state": "ready", "age_seconds": 8000}
     assert later["hosts"][1]["last_proof"] is None
+
+
+@pytest.mark.parametrize(("told", "newest"), [(None, 500), (400, 500), (900, 900)])
+def test_host_remembers_its_proof_for_a_controller_that_does_not(told: int | None, newest: int) -> None:
+    host = learnt(debian_13_converged(proven=ProvenSet(time=instant(500))))
+    host.state = "refused"
+    found = document([host], started=1000, ended=1500, run=RUN)
+    before = {"a": {"last_proof": {"at": instant(told), "state": "ready", "age_seconds": 1}}} if told else {}
+    remember_proofs(found, before)
+    assert found["hosts"][0]["last_proof"] == {"at": instant(newest), "state": "ready", "age_seconds": 1500 - newest}
 
 
 def test_merge_of_nothing_is_nothing() -> None:
