@@ -147,13 +147,15 @@ def remember_proofs(now: Document, before: Mapping[str, Document]) -> None:
     """Give every host of a document its last proof: that of this run, or the newest that an earlier document or the host itself tells of."""
     for host in now["hosts"]:
         old = before.get(host["host"], {}).get("last_proof")
-        known = [proof for proof in (host["last_proof"], old) if proof]
-        if host["steps"]:
-            host["last_proof"] = {"at": host["seen"], "state": host["state"]}
-        elif known:
-            newest = max(known, key=lambda proof: str(proof["at"]))
-            host["last_proof"] = {"at": newest["at"], "state": newest["state"]}
+        mine = {"at": host["seen"], "state": host["state"]} if host["steps"] else host["last_proof"]
+        host["last_proof"] = _newest(mine, old)
     _ages(now["hosts"], _end(now))
+
+
+def _newest(*proofs: Document | None) -> Document | None:
+    """A copy of the newest of them, whose age is told anew."""
+    known = [proof for proof in proofs if proof]
+    return dict(max(known, key=lambda proof: str(proof["at"]))) if known else None
 
 
 def _ages(hosts: Iterable[Document], end: float) -> None:
@@ -181,7 +183,7 @@ def merge(documents: Iterable[Document]) -> Document | None:
             old = hosts.get(host["host"])
             if old is None or not _outlives(old, host):
                 kept = old["last_proof"] if old else None
-                hosts[host["host"]] = {**host, "last_proof": host["last_proof"] or kept}
+                hosts[host["host"]] = {**host, "last_proof": _newest(host["last_proof"], kept)}
     seen = {
         "deploys": list(dict.fromkeys(name for run in runs for name in run["run"]["deploys"])),
         "dry": all(run["run"]["dry"] for run in runs),
