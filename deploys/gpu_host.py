@@ -12,7 +12,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from deploys.steps import activate, drain, nouveau, prove, software, sources  # noqa: E402
+from deploys.steps import activate, drain, finish, nouveau, prove, software, sources  # noqa: E402
 from deploys.support.run import begin, entry  # noqa: E402
 
 
@@ -32,6 +32,7 @@ def main() -> None:
     prove.prove(settings=replace(settings, services={}, monitoring=None))
     prove.remember(plan=plan)
     drain.undrain(settings=settings)
+    finish.finish()
 
 
 entry(main)

@@ -13,6 +13,11 @@ PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
+# Who works on this host, renewed by each step; and the step that is at work now.
+LEASE = f"{RUN_DIR}/lease"
+# Seconds that it lives without a sign of life: a controller that died blocks a host no longer than this.
+LEASE_SECONDS = 300
+STEP_LOCK = f"{RUN_DIR}/lock"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
 RELOAD_TRIED = f"{RUN_DIR}/reload-tried"
 
@@ -60,6 +65,15 @@ OWNED_FILES = (
     *REPOSITORY_FILES,
 )
 
+# Steps that run as units of their own, gpu-host-STEP; they outlive the run that started them.
+LONG_STEPS = ("rehearsal", "transaction", "initramfs", "removal", "rollback")
+
+
+def unit_name(step: str) -> str:
+    """Name of the transient unit of a step."""
+    return f"gpu-host-{step}.service"
+
+
 # Units whose state decides something.
 UNITS = (
     "docker.service",
@@ -69,9 +83,7 @@ UNITS = (
     "nvidia-cdi-refresh.service",
     "nvidia-fabricmanager.service",
     "nvidia-gridd.service",
-    "gpu-host-rehearsal.service",
-    "gpu-host-transaction.service",
-    "gpu-host-initramfs.service",
+    *map(unit_name, LONG_STEPS),
 )
 
 # Labels of the containers that this toolkit makes: the service, and the digest of its configuration.

@@ -19,6 +19,7 @@ from deploys.plan.service_proof import prove_monitoring, prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host
+from deploys.support.lease import release
 from deploys.support.outcome import current
 from deploys.support.run import say
 from deploys.support.world import PROBE_LIMIT, machine
@@ -114,5 +115,6 @@ def proven(settings: Settings, compare: bool = False) -> Commands:
     if result != "ready":
         # The proof changes nothing, so it has nothing to execute either: the host counts as failed without a command.
         log_error(f"{result}: {outcome.detail}")
+        release()
         refuse_host()
     yield from ()

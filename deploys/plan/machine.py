@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploys.plan.proven import ProvenSet, read_proven
+from deploys.plan.lease import Lease
 from deploys.plan.record import Record
 from deploys.plan.serving import (
     ContainerAnswer,
@@ -57,6 +58,7 @@ __all__ = [
     "Kernel",
     "KernelModule",
     "Kernels",
+    "Lease",
     "Lock",
     "Machine",
     "MonitoringProof",
@@ -194,7 +196,10 @@ class Platform(Record):
 
 @dataclass(frozen=True)
 class Boot(Record):
-    """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds."""
+    """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds.
+
+    `lease`: the run of this toolkit that works on the host, or did so last in this boot.
+    """
 
     boot_id: str | None = None
     uptime: float | None = None
@@ -202,6 +207,7 @@ class Boot(Record):
     rebooted_in: str = ""
     rebooted_for: str = ""
     drained: bool = False
+    lease: Lease | None = None
     clock: float | None = None
     clock_synchronised: bool | None = None
 

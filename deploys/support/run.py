@@ -11,6 +11,7 @@ import click
 from pyinfra.api.exceptions import PyinfraError
 
 from deploys.knowledge.distros import find_distro
+from deploys.knowledge.paths import LONG_STEPS, unit_name
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE, judge
 from deploys.plan.describe import describe, describe_finding, describe_problems
 from deploys.plan.gpu_access import Access, choose_access, engine_of
@@ -23,12 +24,12 @@ from deploys.support.board import BOARD
 from deploys.support.context import is_local, is_recording, reboots_itself, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress, over, timed
-from deploys.support.logged import unit_name, wait_command
+from deploys.support.lease import seen
+from deploys.support.logged import wait_command
 from deploys.support.outcome import LEDGER, current, install
 from deploys.support.output import tolerate_any_output
 
-# Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
-LONG_STEPS = ("rehearsal", "transaction", "initramfs")
+# Seconds for a step whose controller was lost; a new run waits for it before it judges.
 WAIT_LIMIT = 5400
 READ = "Read the host"
 
@@ -123,17 +124,17 @@ def _read_file(path: str) -> str | None:
 def read_machine() -> Machine | None:
     """The record of this host, read after any step that an earlier run left running; None when it cannot be read."""
     try:
-        machine = world.machine()
+        machine = seen(world.machine())
         active = [
             s for s in LONG_STEPS if unit_name(s) in machine.units and machine.units[unit_name(s)].active == "active"
         ]
-        if active and not LEDGER.dry:
+        if active and not LEDGER.dry and not (machine.boot.lease and machine.boot.lease.left):
             host = this_host()
             for step in active:
                 host.log(f"an earlier run's step is still at work: waiting for {unit_name(step)}")
                 host.run_shell_command(wait_command(step, WAIT_LIMIT))
             world.forget()
-            machine = world.machine()
+            machine = seen(world.machine())
     except world.UnreadableHostError as error:
         current().detail = str(error)
         return None
