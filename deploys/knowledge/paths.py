@@ -11,6 +11,11 @@ HOLDS_LEDGER = "/etc/gpu-host/holds"
 # What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
 PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
+# What an uninstall may take back: packages that came with a transaction of ours ("NAME wanted|needed DAY"), parts of the host's own files
+# before and after our edit (JSON, a line each), and units that we have enabled. Lines are added and never taken away.
+INSTALLED_RECORD = f"{STATE_DIR}/installed"
+EDITS_RECORD = f"{STATE_DIR}/edits"
+ENABLED_RECORD = f"{STATE_DIR}/enabled"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 # Who works on this host, renewed by each step; and the step that is at work now.

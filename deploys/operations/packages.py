@@ -54,6 +54,7 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
 
     variables = {
         "PACKAGES": specs(packages),
+        "WANTED": " ".join(packages),
         "MODULES": specs(modules),
         # Asked for together with the module: it needs the very same version of them, which need not be the newest.
         "SET": specs([p for p in packages if p in wanted.versions and p not in modules]) if modules else "",

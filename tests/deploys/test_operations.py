@@ -181,7 +181,8 @@ def test_running_services_are_never_restarted() -> None:
     units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "disabled")}
     machine = replace(debian_13_converged(), units=units)
     sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
-    assert sent[0] == "systemctl enable --quiet docker.service"
+    assert sent[0].startswith("systemctl enable --quiet docker.service && ")
+    assert sent[0].endswith("echo docker.service >>/var/lib/gpu-host/enabled; }")
     assert "systemctl start docker.service && up && {" in sent[1]
     assert [line for line in sent[1].splitlines() if "restart" in line and "/daemon.json.none" not in line] == []
 

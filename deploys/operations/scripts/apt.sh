@@ -67,6 +67,8 @@ m_changes() {
 }
 # shellcheck disable=SC2016 # dpkg-query's own fields
 m_version() { inside dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i //p'; }
+# shellcheck disable=SC2016
+m_names() { inside dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^.i //p'; }
 # shellcheck disable=SC2046
 m_download() { apt --download-only install "$@" $(leaving); }
 # shellcheck disable=SC2046

@@ -4,6 +4,7 @@
 #   m_simulate FILE SPEC  solve, change nothing; output into FILE
 #   m_changes FILE        that output as lines "install|upgrade|remove NAME VERSION"
 #   m_version NAME        version of an installed package, "" when it is not
+#   m_names               names of all installed packages, one a line
 #   m_download SPEC, m_install SPEC
 #   m_cache               folders that keep downloads, one a line
 #   m_quiet               inside an overlay: no service starts, no boot image is built
@@ -96,4 +97,21 @@ drop_overrides() {
     for override in /etc/dkms/*.conf; do
         if [ -e "$override" ] && grep -qF "$OVERRIDE_MARK" "$override"; then rm -f "$override"; fi
     done
+}
+
+# Packages that a transaction of ours brings are what an uninstall may take away. They are noted before it, and written down after it when they are
+# there; where the power failed in between, the next run does that. What was there before is never ours. Needs: WANTED (names).
+note_coming() {
+    for name in $PINS; do [ -n "$(m_version "$name")" ] || printf '%s\n' "$name"; done >"$SCRATCH/coming-names"
+    awk '$1 == "install" { print $2 }' "$SCRATCH/changes" >>"$SCRATCH/coming-names"
+    awk -v wanted=" $WANTED $PINS " '{ print $1, index(wanted, " " $1 " ") ? "wanted" : "needed" }' "$SCRATCH/coming-names" >>"$STATE_DIR/installing"
+}
+settle_installed() {
+    [ -s "$STATE_DIR/installing" ] || { rm -f "$STATE_DIR/installing"; return 0; }
+    [ -e "$STATE_DIR/installed" ] || : >"$STATE_DIR/installed"
+    m_names | awk -v day="$(date -u +%Y-%m-%d)" '
+        FILENAME == ARGV[1] { print; known[$1] = 1; next }
+        FILENAME == "-" { there[$1] = 1; next }
+        there[$1] && !known[$1]++ { print $1, $2, day }' "$STATE_DIR/installed" - "$STATE_DIR/installing" >"$STATE_DIR/installed.new" &&
+        mv -f "$STATE_DIR/installed.new" "$STATE_DIR/installed" && rm -f "$STATE_DIR/installing"
 }

@@ -86,6 +86,7 @@ m_changes() {
         END { for (name in old) if (!(name in new)) print "remove", name, old[name] }' "$SCRATCH/before" "$SCRATCH/after"
 }
 m_version() { inside pacman -Q "$1" 2>/dev/null | awk '{ print $2 }'; }
+m_names() { inside pacman -Qq; }
 m_download() {
     # shellcheck disable=SC2046
     set -- $(plain "$@")
