@@ -67,6 +67,8 @@ _settings: dict[str, Any] = {
     "gpu_reboot_timeout": 1200,
     # Seconds that one long step (packages, module builds) may take.
     "gpu_operation_timeout": 5400,
+    # True: deploys/uninstall.py also removes model services and monitoring (never their data); None: it leaves them, and refuses where their engine would go.
+    "gpu_uninstall_services": None,
     # Folder on this machine for the results as JSON; None writes none.
     "gpu_report_dir": "reports",
 }

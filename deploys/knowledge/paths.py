@@ -57,6 +57,12 @@ def repository_files(manager: str, name: str) -> tuple[str, str]:
 
 REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITORIES for f in repository_files(m, name)))
 
+# Files of ours that come with what a host runs, beside those whose state the probe reads.
+HOLDS_FILE = "/etc/gpu-host/holds"
+SERVICES_FOLDER = "/etc/gpu-host/services"
+MONITORING_FOLDER = "/etc/gpu-host/monitoring"
+SERVICE_UNITS = "/etc/systemd/system/gpu-service-*.service"
+
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
     NOUVEAU_BLOCK,

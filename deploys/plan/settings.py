@@ -40,6 +40,7 @@ class Settings:
     Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
+    `uninstall_services`: deploys/uninstall.py takes model services and monitoring away too.
     `report_dir` is a folder on the controller.
     """
 
@@ -69,6 +70,7 @@ class Settings:
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
+    uninstall_services: bool | None = None
     report_dir: str | None = "reports"
 
     @property
@@ -104,6 +106,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),
+    "uninstall_services": values.switch(True, False),
     "report_dir": values.folder,
 }
 

@@ -89,7 +89,7 @@ def test_daemon_json_is_merged_and_a_running_engine_reloaded_not_restarted() -> 
     machine = debian_13_converged()
     foreign = TextFile(DAEMON_JSON, '{"debug": true}')
     machine = replace(machine, docker=replace(machine.docker, daemon_json=foreign, runtimes=("runc",)))
-    write, reload = commands(docker.configured, machine, wanted=Wanted())
+    _, write, reload = commands(docker.configured, machine, wanted=Wanted())
     assert '"debug": true' in write.connector_arguments["_stdin"]
     assert "systemctl reload docker.service" in reload.get_raw_value()
 
@@ -252,4 +252,4 @@ def test_runtime_that_only_the_engine_remembers_is_written_again() -> None:
     machine = debian_13_converged()
     lost = replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, '{"debug": true}'), runtimes=("nvidia", "runc"))
     sent = commands(docker.configured, replace(machine, docker=lost), wanted=Wanted())
-    assert len(sent) == 2
+    assert len(sent) == 3

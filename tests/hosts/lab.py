@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 
 from deploys.operations import packages as operation
 from deploys.operations.holds import script as hold_script
+from deploys.operations import removal
 from deploys.plan.capabilities import Capability
 from deploys.plan.files import FileChange
-from deploys.plan.machine import Kernels, Machine, Package
+from deploys.plan.machine import Footprint, Kernels, Machine, Package
 from deploys.plan.plan import PackagePlan, Plan, make_plan
 from deploys.plan.settings import Settings
 from deploys.support.logged import start_command
 from facts import holds
+from facts.footprint import SUBJECT as FOOTPRINT
 from facts.sections import split_sections
 from facts.subject import build_command
 from tests.bed.host import Host
@@ -122,6 +124,17 @@ class Lab:
         """What the probe says of them: name, ours or not, since when."""
         text = self.host.ssh(build_command([holds.SUBJECT])).stdout
         return {(h.name, h.ours, h.since) for h in holds.parse(split_sections(text)["holds"].text)}
+
+    def footprint(self) -> Footprint:
+        """What is ours on the host."""
+        sections = split_sections(self.host.nsenter(build_command([FOOTPRINT])).stdout)
+        return FOOTPRINT.parse(sections["footprint"].text)
+
+    def remove(self, *, act: bool = True) -> subprocess.CompletedProcess[str]:
+        """What came with us leaves, or it is only simulated."""
+        script = removal.script(self.footprint(), self.manager, act=act)
+        command = start_command("removal", LIMIT, may_stop=not act)
+        return self.host.ssh(command, text_in=script, check=False, timeout=LIMIT + 60)
 
     def transactions(self) -> int:
         return int(self.host.nsenter(self.tool.history, check=False).stdout)

@@ -33,6 +33,14 @@ APT = Tool(
 )
 OLD = ("nvidia-dkms-580", "libnvidia-compute-580")
 NEW = ("nvidia-dkms", "libnvidia-compute")
+# A tool of the plan with two libraries, and what an administrator adds: a tool on a library of ours, and one on the tool itself.
+TOOLS = (
+    Package("gpu-tool", "1.0-1", ("gpu-library", "gpu-shared")),
+    Package("gpu-library", "1.0-1"),
+    Package("gpu-shared", "1.0-1"),
+    Package("admins-tool", "1.0-1", ("gpu-shared",)),
+    Package("admins-script", "1.0-1", ("gpu-tool",)),
+)
 
 
 def driver(names: tuple[str, str], version: str, gone: tuple[str, ...] = ()) -> list[Package]:
@@ -71,7 +79,7 @@ def lab(make_module_host: Callable[..., Host], bed: Bed, tmp_path_factory: pytes
     host.nsenter("rm -f /etc/apt/sources.list.d/*; : >/etc/apt/sources.list")
     host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
     lab = AptLab(host, APT, repos)
-    packages = [*driver(OLD, "580.126.09"), *driver(OLD, "580.178.04"), *driver(NEW, "595.58.03", OLD)]
+    packages = [*TOOLS, *driver(OLD, "580.126.09"), *driver(OLD, "580.178.04"), *driver(NEW, "595.58.03", OLD)]
     debs.publish(lab.folder, packages, (repos.home, OWNER))
     yield lab
     rpms.stop(folder)
@@ -151,3 +159,57 @@ def test_foreign_hold_is_left_alone(lab: AptLab) -> None:
     lab.both(replace(plan(OLD, "580.178.04")), lab.files(OWNER))
     assert versions(lab) == dict.fromkeys(OLD, "580.178.04-1")
     assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split()
+
+
+def test_what_came_with_us_is_written_down_by_name_and_reason(lab: AptLab) -> None:
+    lab.type("install admins-tool")
+    lab.type("remove admins-tool gpu-shared")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    record = [line.split()[:2] for line in lab.host.nsenter("cat /var/lib/gpu-host/installed").stdout.splitlines()]
+    packages = lab.footprint().packages
+    assert packages == {
+        **dict.fromkeys(OLD, "wanted"),
+        "gpu-tool": "wanted",
+        **dict.fromkeys(("gpu-library", "gpu-shared"), "needed"),
+    }
+    assert {name for name, _ in record} == {*packages, *NEW}, "a set that has left is not forgotten"
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed"]
+
+
+def test_transaction_that_was_cut_off_is_written_down_by_the_next_run(lab: AptLab) -> None:
+    lab.host.nsenter("sed -i /^gpu-/d /var/lib/gpu-host/installed; echo gpu-tool wanted >/var/lib/gpu-host/installing")
+    lab.host.nsenter("echo admins-tool needed >>/var/lib/gpu-host/installing")
+    assert lab.footprint().packages["gpu-tool"] == "wanted"
+    lab.type("remove gpu-library")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    assert {n for n in lab.footprint().packages if n not in OLD} == {"gpu-tool", "gpu-library"}
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed"]
+
+
+def test_removal_that_would_take_what_is_not_ours_is_refused_by_name(lab: AptLab) -> None:
+    lab.type("install admins-script")
+    before = lab.state()
+    done = lab.remove(act=False)
+    assert done.returncode == 1
+    assert "packages that did not come with this toolkit need them and would leave too: admins-script" in done.stderr
+    assert lab.remove().returncode == 1
+    assert lab.state() == before
+    lab.type("remove admins-script gpu-tool gpu-library")
+
+
+def test_removal_takes_what_came_with_us_and_what_nobody_else_needs(lab: AptLab) -> None:
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    lab.type("remove gpu-shared")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    lab.type("install admins-tool")
+    before = {name for name, _ in lab.packages()}
+    simulated = lab.remove(act=False)
+    assert simulated.returncode == 0, simulated.stderr
+    assert {name for name, _ in lab.packages()} == before
+    done = lab.remove()
+    assert done.returncode == 0, done.stderr
+    assert before - {name for name, _ in lab.packages()} == {*OLD, "gpu-tool", "gpu-library"}
+    assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split(), "a foreign hold stays"
+    assert [n for n in OLD if n in lab.host.nsenter("apt-mark showhold; dpkg -l").stdout.split()] == []
+    log = lab.host.nsenter("cat /var/log/gpu-host/removal.log").stdout
+    assert "stays, because other packages need it by now: gpu-shared" in log

@@ -103,3 +103,27 @@ m_hold() {
 }
 # apt moves what it is told to move, held or not.
 m_release() { :; }
+
+# apt knows what came only because something needed it. What is merely recommended was not there before us either.
+alone="-o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
+m_removable() {
+    # shellcheck disable=SC2086
+    apt -s $alone --auto-remove remove $WANTED >"$1.said" 2>&1 || { mv "$1.said" "$1"; return 1; }
+    awk -v ours=" $WANTED $NEEDED " '$1 == "Remv" && index(ours, " " $2 " ") { print $2 }' "$1.said" >"$1"
+}
+m_simulate_removal() { said=$1; shift; apt -s remove "$@" >"$said" 2>&1; }
+# Boot images are built once, when all else is done. What has configuration but no data of its own leaves with it.
+m_remove() {
+    mkdir -p "$SCRATCH/bin" && printf '#!/bin/sh\nexit 0\n' >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
+    path=$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    apt -o DPkg::Path="$path" remove "$@" || return 1
+    # shellcheck disable=SC2016
+    rests=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^rc //p' | grep -xF -f "$SCRATCH/names" | grep -Ev "$DATA")
+    # shellcheck disable=SC2086
+    [ -z "$rests" ] || PATH=$path dpkg --purge $rests
+}
+m_unhold() {
+    [ -e "$KEPT" ] || return 0
+    # shellcheck disable=SC2046
+    apt-mark unhold $(grep -v '^#' "$KEPT") >/dev/null && rm -f "$KEPT"
+}

@@ -86,3 +86,17 @@ def judge(machine: Machine, settings: Settings) -> tuple[Finding, ...]:
     return tuple(
         replace(f, accepted=f.check in settings.accept and f.check in WAIVABLE) for f in findings if f is not None
     )
+
+
+# What must hold for a change of any kind, an uninstall too.
+_FOR_ANY_CHANGE = (
+    platform.no_other_run,
+    platform.runs_as_root,
+    packages.package_database_healthy,
+    packages.package_manager_free,
+)
+
+
+def may_change(machine: Machine, settings: Settings) -> tuple[Finding, ...]:
+    """Findings that stand in the way of any change of packages."""
+    return tuple(f for f in (check(machine, settings) for check in _FOR_ANY_CHANGE) if f is not None and f.stops)
