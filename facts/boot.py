@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from deploys.knowledge.paths import DRAIN_RECORD, LEASE, LEASE_SECONDS, REBOOT_RECORD
+from deploys.knowledge.paths import DRAIN_RECORD, GIVEN_UP, LEASE, LEASE_SECONDS, REBOOT_RECORD
 from deploys.plan.machine import Boot, Lease
 from facts.base import SubjectFact
 from facts.subject import Subject
@@ -13,6 +13,7 @@ from facts.text import Tagged, decimal, integer
 # The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
 _SCRIPT = (
     f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n[ -e {DRAIN_RECORD} ] && echo drained\n"
+    f"[ -r {GIVEN_UP} ] && cut -d ' ' -f 1 {GIVEN_UP} | tail -n 50 | tag given-up\n"
     f'[ -r {LEASE} ] && {{ head -c 1000 {LEASE} | tag lease; echo "lease-age $(($(date +%s) - $(stat -c %Y {LEASE})))"; }}\n'
     r"""
 tag boot-id </proc/sys/kernel/random/boot_id
@@ -47,6 +48,7 @@ def parse(text: str) -> Boot:
         rebooted_for="; ".join(line.strip() for line in rebooted[1:]),
         drained="drained" in tagged,
         lease=_lease(tagged),
+        given_up=tuple(line.strip() for line in tagged.all("given-up") if line.strip()),
         clock=None if (clock := integer(tagged.first("clock"))) is None else float(clock),
         clock_synchronised=_synchronised(tagged),
     )

@@ -16,6 +16,8 @@ PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
 INSTALLED_RECORD = f"{STATE_DIR}/installed"
 EDITS_RECORD = f"{STATE_DIR}/edits"
 ENABLED_RECORD = f"{STATE_DIR}/enabled"
+# Sets that failed their proof and were given up for the proven one: "IDENTITY DAY WORDS" a line; no set is given up twice.
+GIVEN_UP = f"{STATE_DIR}/given-up"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 # Who works on this host, renewed by each step; and the step that is at work now.

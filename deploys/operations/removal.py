@@ -12,7 +12,7 @@ from pyinfra.api.operation import operation
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import DAEMON_JSON, DEVICES_UNIT, MONITORING_FOLDER, SERVICES_FOLDER, STATE_DIR
 from deploys.operations.files import write
-from deploys.operations.packages import FAMILY, LOCK_WAIT, SCRIPTS
+from deploys.operations.packages import assemble
 from deploys.plan.machine import Footprint
 from deploys.plan.reboot import busy
 from deploys.plan.removal import ENGINE, Removal
@@ -35,15 +35,8 @@ def script(found: Footprint, name: str | None, *, act: bool) -> str:
         "NEEDED": " ".join(reasons["needed"]),
         "ACT": "1" if act else "",
         "DATA": ENGINE,
-        "MANAGER": words.name,
-        "STATE_DIR": STATE_DIR,
-        "MUST_STAY": words.must_stay,
-        "LOCK_WAIT": str(LOCK_WAIT),
-        **dict.fromkeys(("PACKAGES", "MODULES", "PINS", "HOLDS", "STREAM", "ENABLE", "AUR", "BUILD"), ""),
     }
-    head = "\n".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
-    parts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], "remove")]
-    return "\n".join([head, *parts])
+    return assemble(words, variables, ("remove",))
 
 
 @operation()

@@ -200,7 +200,7 @@ class Platform(Record):
 class Boot(Record):
     """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds.
 
-    `lease`: the run of this toolkit that works on the host, or did so last in this boot.
+    `lease`: the run of this toolkit that works on the host, or did so last in this boot; `given_up`: sets that were rolled back.
     """
 
     boot_id: str | None = None
@@ -210,6 +210,7 @@ class Boot(Record):
     rebooted_for: str = ""
     drained: bool = False
     lease: Lease | None = None
+    given_up: tuple[str, ...] = ()
     clock: float | None = None
     clock_synchronised: bool | None = None
 

@@ -44,8 +44,10 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
             is_working(step),
             "if working; then cat >/dev/null; else",
             # systemd forgets a transient unit a moment after its end, and takes no new one of that name before.
+            # Where a process of it was still dying at that moment, it forgets it only after another job, such as a stop of what has stopped.
             f"systemctl reset-failed {name} 2>/dev/null; tries=0",
-            f"while [ $tries -lt 300 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do tries=$((tries + 1)); sleep 0.2; done",
+            f"while [ $tries -lt 300 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do",
+            f"[ $((tries % 25)) != 24 ] || working || systemctl stop {name}; tries=$((tries + 1)); sleep 0.2; done",
             f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(step, log, base))}; cat; }} >$script || exit 1",
             f"systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script || exit 1",
             "fi",

@@ -113,7 +113,7 @@ def test_first_install_is_one_transaction(lab: PacmanLab) -> None:
     assert versions(lab) == dict.fromkeys(OPEN, "615.71.09-1")
     assert lab.transactions() == before + 1
     assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
-    assert lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout == ""
+    assert lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout == "installed\n"
 
 
 def test_second_time_there_is_nothing_to_do(lab: PacmanLab) -> None:

@@ -187,7 +187,7 @@ def test_first_install_is_one_transaction_and_downloads_once(lab: RpmLab) -> Non
     assert len(lab.repos.downloads()) == downloads + len(DRIVER)
     assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
     assert lab.host.nsenter("cat /boot/images").stdout == "--force --regenerate-all\n"
-    assert lab.host.nsenter("ls -A /var/lib/gpu-host; find /var/cache -name '*nvidia*.rpm'").stdout == ""
+    assert lab.host.nsenter("ls -A /var/lib/gpu-host; find /var/cache -name '*nvidia*.rpm'").stdout == "installed\n"
 
 
 def test_second_time_there_is_nothing_to_do(lab: RpmLab) -> None:

@@ -73,6 +73,11 @@ m_names() { inside dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n '
 m_download() { apt --download-only install "$@" $(leaving); }
 # shellcheck disable=SC2046
 m_install() { apt install "$@" $(leaving); }
+# apt calls its files NAME_VERSION_ARCHITECTURE.deb, with the colon of an epoch in writing.
+archive() { find "$1" -maxdepth 1 -name "${2}_$(printf '%s' "$3" | sed 's/:/%3a/')_*.deb" 2>/dev/null | head -n 1; }
+m_archive() { archive /var/cache/apt/archives "$@"; }
+m_kept() { archive "$KEPT" "$@"; }
+m_exact() { printf '%s=%s\n' "$@"; }
 m_cache() { mkdir -p /var/cache/apt/archives/partial; echo /var/cache/apt/archives; }
 m_quiet() {
     inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
@@ -121,9 +126,4 @@ m_remove() {
     rests=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^rc //p' | grep -xF -f "$SCRATCH/names" | grep -Ev "$DATA")
     # shellcheck disable=SC2086
     [ -z "$rests" ] || PATH=$path dpkg --purge $rests
-}
-m_unhold() {
-    [ -e "$KEPT" ] || return 0
-    # shellcheck disable=SC2046
-    apt-mark unhold $(grep -v '^#' "$KEPT") >/dev/null && rm -f "$KEPT"
 }

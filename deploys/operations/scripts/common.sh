@@ -115,3 +115,20 @@ settle_installed() {
         there[$1] && !known[$1]++ { print $1, $2, day }' "$STATE_DIR/installed" - "$STATE_DIR/installing" >"$STATE_DIR/installed.new" &&
         mv -f "$STATE_DIR/installed.new" "$STATE_DIR/installed" && rm -f "$STATE_DIR/installing"
 }
+
+# Packages of the driver's set that are about to come are kept, beside those that were proven last (PROVEN, NAME=VERSION): to go back needs no network.
+# Links where that is possible, so that emptying the cache does not matter and nothing is stored twice. Needs: KEEP (names; "" keeps nothing).
+KEPT=$STATE_DIR/kept
+keep_packages() {
+    [ -n "$KEEP" ] || return 0
+    mkdir -p -m 700 "$KEPT"
+    for one in $PROVEN; do m_kept "${one%%=*}" "${one#*=}"; done >"$SCRATCH/keep"
+    awk '$1 != "remove" { print $2, $3 }' "$SCRATCH/changes" | grep -E "$KEEP" | while read -r name version; do
+        file=$(m_archive "$name" "$version")
+        [ -z "$file" ] || ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"
+        m_kept "$name" "$version"
+    done >>"$SCRATCH/keep"
+    for file in "$KEPT"/*; do
+        [ ! -e "$file" ] || grep -qxF "$file" "$SCRATCH/keep" || rm -f "$file"
+    done
+}

@@ -35,6 +35,7 @@ for kept in "$STATE_DIR"/dkms/*/*; do
     printf '%s\nMAKE[0]="cp %s/*.ko . || { ${MAKE[0]:-false}; }"\n' "$OVERRIDE_MARK" "$kept" >"$override"
     placed="$placed $override"
 done
+keep_packages
 say "transaction: install"
 # shellcheck disable=SC2086
 m_transaction $PACKAGES || refuse "the packages could not be installed"

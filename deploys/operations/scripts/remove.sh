@@ -1,7 +1,7 @@
 # Takes away packages that came with transactions of ours, and nothing else; simulated first. Needs: WANTED and NEEDED (names), ACT (1: not only
 # simulated), DATA (names whose configuration and data stay), STATE_DIR MUST_STAY LOCK_WAIT, and of the manager:
 #   m_removable FILE           names of WANTED and NEEDED that nothing else needs, into FILE
-#   m_simulate_removal FILE NAMES, m_remove NAMES, m_unhold
+#   m_simulate_removal FILE NAMES, m_remove NAMES
 SCRATCH=$STATE_DIR/removal
 mkdir -p "$SCRATCH"
 trap 'rm -rf "$SCRATCH"' EXIT
@@ -29,7 +29,7 @@ reachable=$(awk '{ print $2 }' "$SCRATCH/changes" | grep -E "$MUST_STAY" | tr '\
 # A driver that somebody uses stays in the kernel until the next boot.
 systemctl stop nvidia-persistenced.service nvidia-fabricmanager.service 2>/dev/null
 for module in nvidia_peermem nvidia_uvm nvidia_drm nvidia_modeset nvidia; do [ ! -d "/sys/module/$module" ] || rmmod "$module" || break; done
-m_unhold || refuse "our holds could not be taken back"
+HOLDS=; hold || refuse "our holds could not be taken back"
 say "removal: $(wc -l <"$SCRATCH/changes") packages"
 # shellcheck disable=SC2086
 [ -z "${NAMES% }" ] || m_remove $NAMES || refuse "the packages could not be removed"
