@@ -5,7 +5,7 @@ from __future__ import annotations
 from deploys.knowledge.paths import (
     EDITS_RECORD,
     ENABLED_RECORD,
-    HOLDS_FILE,
+    HOLDS_LEDGER,
     INSTALLED_RECORD,
     MONITORING_FOLDER,
     OWNED_FILES,
@@ -20,7 +20,7 @@ from facts.packages import MANAGER
 from facts.subject import Subject
 from facts.text import Tagged
 
-_PATHS = (*OWNED_FILES, HOLDS_FILE, SERVICES_FOLDER, MONITORING_FOLDER, "/etc/gpu-host", STATE_DIR)
+_PATHS = (*OWNED_FILES, HOLDS_LEDGER, SERVICES_FOLDER, MONITORING_FOLDER, "/etc/gpu-host", STATE_DIR)
 
 # A transaction that was cut off has left what it was about to bring in a file of its own.
 _SCRIPT = (

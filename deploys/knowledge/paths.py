@@ -60,7 +60,6 @@ def repository_files(manager: str, name: str) -> tuple[str, str]:
 REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITORIES for f in repository_files(m, name)))
 
 # Files of ours that come with what a host runs, beside those whose state the probe reads.
-HOLDS_FILE = "/etc/gpu-host/holds"
 SERVICES_FOLDER = "/etc/gpu-host/services"
 MONITORING_FOLDER = "/etc/gpu-host/monitoring"
 SERVICE_UNITS = "/etc/systemd/system/gpu-service-*.service"
@@ -79,7 +78,7 @@ OWNED_FILES = (
 )
 
 # Steps that run as units of their own, gpu-host-STEP; they outlive the run that started them.
-LONG_STEPS = ("rehearsal", "transaction", "initramfs", "removal", "rollback")
+LONG_STEPS = ("rehearsal", "transaction", "initramfs", "holds", "removal", "rollback")
 
 
 def unit_name(step: str) -> str:

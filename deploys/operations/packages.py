@@ -107,6 +107,7 @@ _NONE = dict.fromkeys(
         "MODULES",
         "SET",
         "SAME_VERSION",
+        "TOGETHER",
         "BUILD",
         "PINS",
         "STREAM",
@@ -125,6 +126,7 @@ def going_back(back: GoingBack, name: str, now: Machine) -> str:
     """The text of a script ("rehearse" | "install") that puts the packages of a proven set back."""
     variables = {
         "TARGET": _pairs(back.packages),
+        "WANTED": " ".join(back.packages),
         "SAME_VERSION": " ".join(back.same_version),
         "HOLDS": " ".join(back.holds),
         "KERNELS": " ".join(now.kernels.served),

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploys.plan.proven import ProvenSet, read_proven
 from deploys.plan.lease import Lease
+from deploys.plan.proven import ProvenSet, read_proven
 from deploys.plan.record import Record
 from deploys.plan.serving import (
     ContainerAnswer,
@@ -30,6 +30,7 @@ from deploys.plan.software import (
     Docker,
     Driver,
     FileState,
+    Filesystem,
     Footprint,
     Hold,
     Lock,
@@ -253,17 +254,6 @@ class Nouveau(Record):
     loaded: bool | None = None
     blockers: tuple[str, ...] = ()
     cmdline: bool | None = None
-
-
-@dataclass(frozen=True)
-class Filesystem(Record):
-    """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
-
-    path: str
-    mount: str | None = None
-    free_bytes: int | None = None
-    free_inodes: int | None = None
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True)

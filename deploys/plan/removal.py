@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from deploys.knowledge.managers import manager
+from deploys.knowledge.managers import MANAGERS, manager
 from deploys.knowledge.paths import DAEMON_JSON, LOG_DIR, OWNED_FILES
 from deploys.plan.daemon_json import DaemonJsonError, read
 from deploys.plan.edits import read_edits, undo_json, undo_text
@@ -19,8 +19,6 @@ from deploys.plan.machine import Footprint, Machine
 from deploys.plan.reboot import busy
 from deploys.plan.settings import Settings
 
-# Managers whose transactions can be simulated backwards by our scripts.
-REMOVERS = frozenset({"apt"})
 # Engines, whose data is not ours to delete.
 ENGINE = "^(docker|containerd|moby)"
 
@@ -102,12 +100,12 @@ def _stops(machine: Machine, found: Footprint, settings: Settings) -> list[Findi
     """Why nothing may be removed now."""
     stops = []
     name = machine.packages.manager or "unknown"
-    if found.packages and name not in REMOVERS:
+    if found.packages and (name not in MANAGERS or not manager(name).reversible):
         stops.append(
             stop(
                 "uninstall_supported",
                 f"{name} is the package manager of this host",
-                f"one of {', '.join(sorted(REMOVERS))}: an uninstall by another one has not been built",
+                f"one of {', '.join(m.name for m in MANAGERS.values() if m.reversible)}: an uninstall by another one has not been built",
                 manager(name).remove.format(packages=" ".join(sorted(found.packages)[:8]) + " ..."),
             )
         )

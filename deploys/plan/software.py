@@ -185,6 +185,17 @@ class FileState(Record):
 
 
 @dataclass(frozen=True)
+class Filesystem(Record):
+    """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
+
+    path: str
+    mount: str | None = None
+    free_bytes: int | None = None
+    free_inodes: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class UnitState(Record):
     """A systemd unit: `load` "loaded|not-found", `active` "active|inactive|failed", `enabled` as is-enabled says."""
 

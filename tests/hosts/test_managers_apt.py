@@ -13,6 +13,7 @@ from deploys.knowledge.vendors.keys import CUDA_DEB_2022
 from deploys.knowledge.vendors.nvidia import repository as cuda_repository
 from deploys.operations import packages as operation
 from deploys.plan.files import FileChange
+from deploys.plan.machine import ProvenSet
 from deploys.plan.plan import PackagePlan
 from deploys.plan.repositories import source_text
 from tests.bed import debs, rpms
@@ -161,6 +162,26 @@ def test_foreign_hold_is_left_alone(lab: AptLab) -> None:
     assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split()
 
 
+def test_set_that_was_proven_comes_back_without_network(lab: AptLab) -> None:
+    """Its packages were kept: neither the cache nor the repository is needed, and what is neither proven nor present is not kept."""
+    proven = dict.fromkeys(OLD, "580.178.04-1")
+    lab.proven = ProvenSet(time="2026-11-01T00:00:00Z", driver="580.178.04", manager="apt", packages=proven, holds=OLD)
+    lab.both(plan(NEW, "595"), lab.files(OWNER))
+    kept = lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split()
+    assert kept == sorted([*(f"{n}_580.178.04-1_amd64.deb" for n in OLD), *(f"{n}_595.58.03-1_amd64.deb" for n in NEW)])
+    lab.host.nsenter("apt-get clean")
+    away, before = lab.folder.with_name("away"), lab.transactions()
+    lab.folder.rename(away)
+    try:
+        lab.go_back()
+    finally:
+        away.rename(lab.folder)
+    assert versions(lab) == dict.fromkeys(OLD, "580.178.04-1")
+    assert lab.transactions() == before + 1
+    assert set(OLD) <= set(lab.host.nsenter("apt-mark showhold").stdout.split())
+    assert "580.178.04" in lab.host.nsenter("modinfo -F version /lib/modules/$(uname -r)/extra/nvidia.ko").stdout
+
+
 def test_what_came_with_us_is_written_down_by_name_and_reason(lab: AptLab) -> None:
     lab.type("install admins-tool")
     lab.type("remove admins-tool gpu-shared")
@@ -173,7 +194,7 @@ def test_what_came_with_us_is_written_down_by_name_and_reason(lab: AptLab) -> No
         **dict.fromkeys(("gpu-library", "gpu-shared"), "needed"),
     }
     assert {name for name, _ in record} == {*packages, *NEW}, "a set that has left is not forgotten"
-    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed"]
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed", "kept"]
 
 
 def test_transaction_that_was_cut_off_is_written_down_by_the_next_run(lab: AptLab) -> None:
@@ -183,7 +204,7 @@ def test_transaction_that_was_cut_off_is_written_down_by_the_next_run(lab: AptLa
     lab.type("remove gpu-library")
     lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
     assert {n for n in lab.footprint().packages if n not in OLD} == {"gpu-tool", "gpu-library"}
-    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed"]
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed", "kept"]
 
 
 def test_removal_that_would_take_what_is_not_ours_is_refused_by_name(lab: AptLab) -> None:
