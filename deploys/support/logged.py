@@ -92,9 +92,12 @@ def _head(step: str, log: str, base: str) -> str:
 
 
 def is_working(step: str) -> str:
-    """A shell function that tells whether the unit of `step` is at work; one that is being stopped still is."""
-    states = "active|activating|deactivating|reloading"
-    return f"working() {{ case $(systemctl show -p ActiveState --value {unit_name(step)}) in {states}) ;; *) false ;; esac; }}"
+    """A shell function that tells whether the unit of `step` is at work; one that is being stopped still is.
+
+    On a host under load systemd may give no answer for a while: that is no "no".
+    """
+    ask = f"systemctl show -p ActiveState --value {unit_name(step)} 2>/dev/null"
+    return f"working() {{ for look in 1 2 3 4 5; do case $({ask}) in inactive | failed) return 1 ;; ?*) return 0 ;; esac; sleep 1; done; }}"
 
 
 def wait_command(step: str, limit: int) -> str:

@@ -100,6 +100,7 @@ def test_real_module_was_compiled_once_and_no_override_stays(host: Host) -> None
         "edits",
         "enabled",
         "installed",
+        "kept",
     ]
 
 
