@@ -9,8 +9,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from deploys.knowledge.managers import MANAGERS, manager
-from deploys.knowledge.paths import DAEMON_JSON, LOG_DIR, OWNED_FILES
+from deploys.knowledge.managers import MANAGERS
+from deploys.knowledge.paths import DAEMON_JSON, INSTALLED_RECORD, LOG_DIR, OWNED_FILES
 from deploys.plan.daemon_json import DaemonJsonError, read
 from deploys.plan.edits import read_edits, undo_json, undo_text
 from deploys.plan.files import KEEP, FileChange
@@ -100,13 +100,13 @@ def _stops(machine: Machine, found: Footprint, settings: Settings) -> list[Findi
     """Why nothing may be removed now."""
     stops = []
     name = machine.packages.manager or "unknown"
-    if found.packages and (name not in MANAGERS or not manager(name).reversible):
+    if found.packages and name not in MANAGERS:
         stops.append(
             stop(
                 "uninstall_supported",
                 f"{name} is the package manager of this host",
-                f"one of {', '.join(m.name for m in MANAGERS.values() if m.reversible)}: an uninstall by another one has not been built",
-                manager(name).remove.format(packages=" ".join(sorted(found.packages)[:8]) + " ..."),
+                f"one of {', '.join(MANAGERS)}",
+                f"remove by hand what {INSTALLED_RECORD} lists",
             )
         )
     users = busy(machine)

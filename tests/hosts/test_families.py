@@ -58,7 +58,7 @@ class Road:
     folder: Path
     before: dict[str, int] = field(default_factory=dict)
     first: subprocess.CompletedProcess[str] | None = None
-    bare: dict[str, str] = field(default_factory=dict)
+    bare: dict[str, set[str]] = field(default_factory=dict)
 
     def run(
         self, deploy: str = "deploys/gpu_host.py", *words: str, **branches: str
@@ -104,7 +104,7 @@ def road(bed: Bed, make_module_host: Callable[..., Host], tmp_path_factory: pyte
         families["arch"] = families_lab.stock_arch(lab)
         road = Road(families, lab, folder)
         road.before = {name: road.transactions(name) for name in HOSTS}
-        road.bare = road.packages("ubuntu")
+        road.bare = {name: set(road.packages(name)) for name in HOSTS}
         road.first = road.run()
         yield road
     finally:
@@ -174,23 +174,21 @@ def test_branch_switch_is_one_transaction(road: Road, name: str) -> None:
     assert road.results()[name]["changed"] != []
 
 
-def test_uninstall_leaves_what_was_there_before_and_is_refused_by_name_elsewhere(road: Road) -> None:
-    """By the manager that can simulate a removal; the other hosts stay as they are."""
-    host, before = road.families["ubuntu"].host, snapshot(road.families["rocky"].host)
-    dry = road.run("deploys/uninstall.py", "--dry")
-    assert "ubuntu: uninstall" in dry.stderr
-    assert len(road.packages("ubuntu")) > len(road.bare)
-    run = road.run("deploys/uninstall.py")
-    states = {name: result["state"] for name, result in road.results().items()}
-    assert states == {**dict.fromkeys(HOSTS, "refused"), "ubuntu": "removed"}, run.stderr[-4000:]
-    assert "dnf4 is the package manager of this host" in run.stderr
-    assert diff(before, snapshot(road.families["rocky"].host)) == []
-    assert set(road.packages("ubuntu")) == set(road.bare)
-    left = host.nsenter(
-        "find /etc /var/lib/gpu-host -name '*gpu-host*' -not -path '*/systemd/*.wants/*'", check=False
-    ).stdout
-    assert left.split() == []
-    assert "nvidia" not in host.nsenter("cat /etc/docker/daemon.json; apt-mark showhold", check=False).stdout
+def test_uninstall_leaves_what_was_there_before(road: Road, name: str) -> None:
+    """A dry run shows the page and changes nothing."""
+    host = road.families[name].host
+    if name == next(iter(HOSTS)):
+        dry = road.run("deploys/uninstall.py", "--dry")
+        assert all(f"{n}: uninstall" in dry.stderr for n in HOSTS)
+        assert all(len(road.packages(n)) > len(road.bare[n]) for n in HOSTS)
+        road.run("deploys/uninstall.py")
+    assert road.results()[name]["state"] == "removed"
+    assert set(road.packages(name)) == road.bare[name]
+    found = host.nsenter("find /etc /var/lib/gpu-host -name '*gpu-host*'", check=False).stdout
+    assert found.split() == []
+    assert "nvidia" not in host.nsenter("cat /etc/docker/daemon.json 2>/dev/null", check=False).stdout
+    images = host.nsenter("cat /boot/*.listing 2>/dev/null", check=False).stdout
+    assert "gpu-host-nouveau" not in images
 
 
 def test_host_is_provisioned_again_after_an_uninstall(road: Road) -> None:

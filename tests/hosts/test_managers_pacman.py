@@ -157,3 +157,19 @@ def test_legacy_driver_replaces_the_other_in_one_transaction(lab: PacmanLab) -> 
     assert versions(lab) == dict.fromkeys(LEGACY, "580.159.03-1")
     assert lab.transactions() == before + 1
     assert "gpu-host keeps" not in lab.locks()
+
+
+def test_removal_takes_what_came_with_us_and_nothing_else(lab: PacmanLab) -> None:
+    before = dict(lab.packages())
+    ours = set(LEGACY)
+    assert set(lab.footprint().packages) == ours
+    lab.type("-S needs-driver")
+    refused = lab.remove(act=False)
+    assert refused.returncode == 1
+    assert "needs-driver" in refused.stderr
+    lab.type("-R needs-driver")
+    assert dict(lab.packages()) == before
+    done = lab.remove()
+    assert done.returncode == 0, done.stderr
+    assert set(before) - set(dict(lab.packages())) == ours
+    assert "gpu-host keeps" not in lab.locks()

@@ -7,6 +7,8 @@ mkdir -p "$SCRATCH"
 trap 'rm -rf "$SCRATCH"' EXIT
 trap 'exit 143' TERM INT HUP
 
+# Our own locks would keep them.
+m_release
 say "removal: what nobody else needs"
 m_removable "$SCRATCH/names" || { cat "$SCRATCH/names"; refuse "what can be removed could not be found out"; }
 NAMES=$(tr '\n' ' ' <"$SCRATCH/names")
@@ -18,6 +20,8 @@ if [ -n "${NAMES% }" ]; then
     m_simulate_removal "$SCRATCH/simulation" $NAMES || { cat "$SCRATCH/simulation"; refuse "the packages cannot be removed together"; }
     m_changes "$SCRATCH/simulation" >"$SCRATCH/changes"
 fi
+held=$(m_foreign | grep -xF -f "$SCRATCH/names" | tr '\n' ' ')
+[ -z "$held" ] || refuse "held by others, and not ours to remove: $held"
 others=$(awk '$1 == "remove" { print $2 }' "$SCRATCH/changes" | grep -vxF -f "$SCRATCH/names" | tr '\n' ' ')
 [ -z "$others" ] || refuse "packages that did not come with this toolkit need them and would leave too: $others"
 moved=$(awk '$1 != "remove" { print $2 }' "$SCRATCH/changes" | tr '\n' ' ')

@@ -67,3 +67,29 @@ m_transaction() {
     say "transaction: boot images"
     "$dracut" --force --regenerate-all || refuse "the boot images could not be built"
 }
+
+# rpm alone knows what needs what. A package that came because another one needed it stays where somebody else needs it by now; what is needed
+# of those that were asked for is found by the solver, and refused by name.
+m_removable() {
+    names="$WANTED $NEEDED"
+    while [ -n "${names%% }" ]; do
+        # shellcheck disable=SC2086
+        rpm -e --test $names >"$1.said" 2>&1 && break
+        sed -n 's/^[ \t]*\(.*\) is needed by (installed) .*/\1/p' "$1.said" | while read -r what _; do rpm -q --qf '%{NAME}\n' --whatprovides "$what"; done | sort -u >"$1.others"
+        before=$names names=
+        for name in $before; do
+            case " $NEEDED " in *" $name "*) if grep -qxF "$name" "$1.others"; then continue; fi ;; esac
+            names="$names $name"
+        done
+        [ "${names# }" != "${before# }" ] || break
+    done
+    # shellcheck disable=SC2086
+    if [ -n "${names%% }" ]; then printf '%s\n' $names; fi >"$1"
+}
+m_remove() {
+    dracut=$(command -v dracut) && dracut=$(readlink -f "$dracut") && [ -n "$dracut" ] && {
+        stub "$SCRATCH/dracut" "exit 0"
+        hide "$SCRATCH/dracut" "$dracut"
+    }
+    remove_all "$@"
+}
