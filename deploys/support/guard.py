@@ -51,7 +51,7 @@ def guarded(generator: Callable[P, Commands]) -> Callable[P, Commands]:
                 yield command
         except LeaseError as error:
             log_error(str(error))
-            current().state, current().detail = "failed", str(error)
+            current().state, current().detail = "failed" if error.begun else "refused", str(error)
             yield StringCommand("false")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach pyinfra
             log_error(f"{generator.__name__}: {type(error).__name__}: {error}")

@@ -37,7 +37,11 @@ _HELD: set[str] = set()
 
 
 class LeaseError(Exception):
-    """Another run works on this host, or has done so since this one looked at it."""
+    """Another run works on this host, or has done so since this one looked at it. `begun`: this run has changed something already."""
+
+    def __init__(self, text: str, *, begun: bool) -> None:
+        super().__init__(text)
+        self.begun = begun
 
 
 def controller() -> str:
@@ -89,7 +93,8 @@ def hold() -> None:
     host = this_host()
     done, output = _send(_take(host.name, _step(host)))
     if not done:
-        raise LeaseError(output.stderr.strip()[-600:] or "the record of who works on this host could not be written")
+        why = output.stderr.strip()[-600:] or "the record of who works on this host could not be written"
+        raise LeaseError(why, begun=host.name in _HELD)
     _HELD.add(host.name)
 
 

@@ -15,6 +15,7 @@ import pytest
 from deploys.knowledge.paths import LEASE_SECONDS, RUN_DIR
 from deploys.plan.lease import Lease
 from deploys.support import lease
+from deploys.support.outcome import LEDGER
 from facts.boot import parse
 from tests.deploys.bench import commands
 from tests.plan.hosts import changed, debian_12_bare
@@ -173,3 +174,4 @@ def test_operation_on_a_host_of_somebody_else_sends_nothing_but_a_failure(host: 
     sent = commands(nouveau_blocked, debian_12_bare(), limit=60)
     assert [c.get_raw_value() for c in sent] == ["false"]
     assert host.said == ["ops@control is at work on this host"]
+    assert LEDGER.outcomes.pop(host.name).state == "refused", "nothing was changed"

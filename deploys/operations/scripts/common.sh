@@ -91,6 +91,14 @@ together() {
     done
 }
 
+# A driver that failed its proof on this host and was given up is not installed a second time by itself; what goes back is not asked.
+given_up() {
+    [ -z "${TARGET-}" ] && [ -n "$SAME_VERSION" ] && [ -r "$STATE_DIR/given-up" ] || return 0
+    want=$(coming_version "${SAME_VERSION%% *}")
+    day=$(awk -v version="$want" '$3 == "driver" && $4 == version { day = $2 } END { print day }' "$STATE_DIR/given-up")
+    [ -z "$day" ] || refuse "driver $want failed its proof here on $day and was given up: ask for another gpu_driver_branch or, to try it once more, rm $STATE_DIR/given-up"
+}
+
 # What a transaction that lost its power left behind must not steer later builds.
 OVERRIDE_MARK='# Written by gpu-host for one transaction'
 drop_overrides() {
