@@ -166,10 +166,12 @@ def test_set_that_was_proven_comes_back_without_network(lab: AptLab) -> None:
     """Its packages were kept: neither the cache nor the repository is needed, and what is neither proven nor present is not kept."""
     proven = dict.fromkeys(OLD, "580.178.04-1")
     lab.proven = ProvenSet(time="2026-11-01T00:00:00Z", driver="580.178.04", manager="apt", packages=proven, holds=OLD)
+    # The stand-in of DKMS does not take away what it once built.
+    lab.host.nsenter("rm -rf /var/lib/dkms/nvidia")
     lab.both(plan(NEW, "595"), lab.files(OWNER))
     kept = lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split()
     assert kept == sorted([*(f"{n}_580.178.04-1_amd64.deb" for n in OLD), *(f"{n}_595.58.03-1_amd64.deb" for n in NEW)])
-    lab.host.nsenter("apt-get clean")
+    lab.host.nsenter("apt-get clean; rm -rf /var/lib/dkms/nvidia")
     away, before = lab.folder.with_name("away"), lab.transactions()
     lab.folder.rename(away)
     try:

@@ -131,7 +131,8 @@ keep_packages() {
     [ -n "$KEEP" ] || return 0
     mkdir -p -m 700 "$KEPT"
     for one in $PROVEN; do m_kept "${one%%=*}" "${one#*=}"; done >"$SCRATCH/keep"
-    awk '$1 != "remove" { print $2, $3 }' "$SCRATCH/changes" | grep -E "$KEEP" | while read -r name version; do
+    awk '$1 != "remove" { print $2 }' "$SCRATCH/changes" | grep -E "$KEEP" | while read -r name; do
+        version=$(awk -v name="$name" '$1 != "remove" && $2 == name { print $3; exit }' "$SCRATCH/changes")
         file=$(m_archive "$name" "$version")
         [ -z "$file" ] || ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"
         m_kept "$name" "$version"
