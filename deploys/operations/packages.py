@@ -69,6 +69,8 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "HOLDS": " ".join(wanted.holds),
         "AUR": "\n".join(" ".join((j.base, j.url, j.commit, j.sha256, ",".join(j.packages))) for j in wanted.aur),
         "KERNELS": " ".join(now.kernels.served),
+        "BUNDLE": plan.bundle,
+        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
         "KEEP": words.keep,
         "PROVEN": _pairs(now.proven.packages) if now.proven else "",
     }
@@ -89,8 +91,6 @@ def assemble(
         "MAY_REMOVE": words.may_remove,
         "MUST_STAY": words.must_stay,
         "LOCK_WAIT": str(LOCK_WAIT),
-        "BUNDLE": plan.bundle,
-        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
     }
     lines = [f"{key}={shlex.quote(value)}" for key, value in {**_NONE, **common, **variables}.items()]
     # The script travels on standard input and lies in a folder for root only: no process list shows a login.
@@ -108,6 +108,8 @@ _NONE = dict.fromkeys(
         "SET",
         "SAME_VERSION",
         "TOGETHER",
+        "BUNDLE",
+        "BUNDLE_FOLDER",
         "BUILD",
         "PINS",
         "STREAM",
