@@ -6,6 +6,8 @@ apt_options="-q -y -o DPkg::Lock::Timeout=$LOCK_WAIT -o Dpkg::Options::=--force-
 apt_options="$apt_options -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3"
 # A set of one driver goes back as well as forth; our own holds are ours to move.
 apt_options="$apt_options --allow-downgrades --allow-change-held-packages"
+# Kept packages lie in a folder that only root may enter.
+[ -z "${TARGET-}" ] || apt_options="$apt_options -o APT::Sandbox::User=root"
 # shellcheck disable=SC2086
 apt() { inside apt-get $apt_options "$@" </dev/null; }
 
@@ -77,6 +79,8 @@ m_install() { apt install "$@" $(leaving); }
 archive() { find "$1" -maxdepth 1 -name "${2}_$(printf '%s' "$3" | sed 's/:/%3a/')_*.deb" 2>/dev/null | head -n 1; }
 m_archive() { archive /var/cache/apt/archives "$@"; }
 m_kept() { archive "$KEPT" "$@"; }
+# Everything is here: no source is asked, so that none that does not answer is waited for.
+m_alone() { apt_options="$apt_options -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"; }
 m_exact() { printf '%s=%s\n' "$@"; }
 m_cache() { mkdir -p /var/cache/apt/archives/partial; echo /var/cache/apt/archives; }
 m_quiet() {

@@ -1,5 +1,6 @@
 # Going back: the packages of TARGET (NAME=VERSION) are what is asked for, from the files that were kept; where all of them were, no network is needed.
-# Follows the manager's file. Needs: TARGET, and of the manager m_kept NAME VERSION (the kept file), m_exact NAME VERSION (what is asked for otherwise).
+# Follows the manager's file. Needs: TARGET, and of the manager m_kept NAME VERSION (the kept file), m_exact NAME VERSION (what is asked for
+# otherwise), m_alone (no repository is asked).
 PACKAGES='' MODULES='' SET='' lacking=''
 for one in $TARGET; do
     file=$(m_kept "${one%%=*}" "${one#*=}")
@@ -10,5 +11,5 @@ for one in $TARGET; do
 done
 [ -z "$MODULES" ] || MODULES=$PACKAGES
 if [ -n "$lacking" ]; then say "not kept on this host, asked for in the repositories:$lacking"
-else m_refresh() { : >"$1"; }
+else m_alone; m_refresh() { : >"$1"; }
 fi
