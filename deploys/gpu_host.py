@@ -12,7 +12,7 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from deploys.steps import activate, drain, nouveau, prove, software, sources  # noqa: E402
+from deploys.steps import activate, drain, finish, nouveau, prove, rollback, software, sources  # noqa: E402
 from deploys.support.run import begin, entry  # noqa: E402
 
 
@@ -29,9 +29,13 @@ def main() -> None:
     consent = "gpu_idle_before_driver_change" in settings.accept
     activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout, consent=consent)
     # Services and monitoring are deploys of their own, which come after this one; verify.py proves them too.
-    prove.prove(settings=replace(settings, services={}, monitoring=None))
+    alone = replace(settings, services={}, monitoring=None)
+    prove.prove(settings=alone, may_go_back=settings.rollback == "when-proof-fails")
+    rollback.go_back(settings=alone, units=plan.services)
     prove.remember(plan=plan)
     drain.undrain(settings=settings)
+    rollback.settle()
+    finish.finish()
 
 
 entry(main)

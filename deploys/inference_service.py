@@ -12,6 +12,7 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from deploys.plan.gpu_access import choose_access, engine_of  # noqa: E402
+from deploys.steps.finish import finish  # noqa: E402
 from deploys.steps.serve import serve  # noqa: E402
 from deploys.support.outcome import current  # noqa: E402
 from deploys.support.run import begin, entry, gpu_access, nothing_to_do  # noqa: E402
@@ -32,6 +33,7 @@ def main() -> None:
         return
     current().state = "passed"
     serve(settings=brief.settings, access=access, count=len(brief.machine.gpus))
+    finish()
 
 
 entry(main)

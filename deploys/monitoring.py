@@ -13,6 +13,7 @@ if _ROOT not in sys.path:
 
 from deploys.plan.gpu_access import engine_of  # noqa: E402
 from deploys.plan.monitoring import make_stack  # noqa: E402
+from deploys.steps.finish import finish  # noqa: E402
 from deploys.steps.monitor import run_own, watch  # noqa: E402
 from deploys.support.folder import FolderError, pack  # noqa: E402
 from deploys.support.outcome import current  # noqa: E402
@@ -45,6 +46,7 @@ def main() -> None:
         watch(stack=make_stack(wanted, machine, brief.settings.services, access), wanted=wanted)
     else:
         run_own(packed=packed, engine=engine_of(machine), access=access)
+    finish()
 
 
 entry(main)

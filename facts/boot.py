@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from deploys.knowledge.paths import DRAIN_RECORD, REBOOT_RECORD
-from deploys.plan.machine import Boot
+from deploys.knowledge.paths import DRAIN_RECORD, GIVEN_UP, LEASE, LEASE_SECONDS, REBOOT_RECORD
+from deploys.plan.machine import Boot, Lease
 from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged, decimal, integer
@@ -13,6 +13,8 @@ from facts.text import Tagged, decimal, integer
 # The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
 _SCRIPT = (
     f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n[ -e {DRAIN_RECORD} ] && echo drained\n"
+    f"[ -r {GIVEN_UP} ] && cut -d ' ' -f 1 {GIVEN_UP} | tail -n 50 | tag given-up\n"
+    f'[ -r {LEASE} ] && {{ head -c 1000 {LEASE} | tag lease; echo "lease-age $(($(date +%s) - $(stat -c %Y {LEASE})))"; }}\n'
     r"""
 tag boot-id </proc/sys/kernel/random/boot_id
 tag uptime </proc/uptime
@@ -45,8 +47,28 @@ def parse(text: str) -> Boot:
         rebooted_in=rebooted[0].strip() if rebooted else "",
         rebooted_for="; ".join(line.strip() for line in rebooted[1:]),
         drained="drained" in tagged,
+        lease=_lease(tagged),
+        given_up=tuple(line.strip() for line in tagged.all("given-up") if line.strip()),
         clock=None if (clock := integer(tagged.first("clock"))) is None else float(clock),
         clock_synchronised=_synchronised(tagged),
+    )
+
+
+def _lease(tagged: Tagged) -> Lease | None:
+    """Lines `KEY VALUE`; a last line `ended` where the run has let go. A clock that was set back ends a lease too."""
+    fields = dict(line.partition(" ")[::2] for line in tagged.all("lease"))
+    if not (run := fields.get("run", "").strip()):
+        return None
+    age, since = integer(tagged.first("lease-age")), integer(fields.get("since"))
+    left = 0 if "ended" in fields or age is None else max(0, LEASE_SECONDS - age)
+    return Lease(
+        run=run,
+        who=fields.get("who", "").strip(),
+        place=fields.get("place", "").strip(),
+        pid=integer(fields.get("pid")),
+        since=since if since is not None and since < 1 << 33 else None,
+        step=fields.get("step", "").strip(),
+        left=left,
     )
 
 

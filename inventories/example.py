@@ -67,6 +67,11 @@ _settings: dict[str, Any] = {
     "gpu_reboot_timeout": 1200,
     # Seconds that one long step (packages, module builds) may take.
     "gpu_operation_timeout": 5400,
+    # "when-proof-fails": a host that was proven before goes back to the packages of that proof when a new set fails it: a host that served
+    # serves again. At most once per failed set, never while its GPUs are in use. "never": it stays as it is, for you to look at.
+    "gpu_rollback": "when-proof-fails",
+    # True: deploys/uninstall.py also removes model services and monitoring (never their data); None: it leaves them, and refuses where their engine would go.
+    "gpu_uninstall_services": None,
     # Folder on this machine for the results as JSON; None writes none.
     "gpu_report_dir": "reports",
 }

@@ -17,7 +17,8 @@ class Manager:
 
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
-    written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it.
+    written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it;
+    `keeps`: its scripts keep the packages of a proven set, and can go back to it.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Manager:
     sources_as: str = ""
     form: str = "deb"
     aur: bool = False
+    keeps: bool = False
+
+    @property
+    def keep(self) -> str:
+        """Names of the packages that are kept on the host to go back to: driver, container toolkit and engine; "" none."""
+        return rf"{self.may_remove}|^(lib)?nvidia-container|^(docker|containerd)" if self.keeps else ""
 
 
 # Packages of other driver series, and parts of a driver set; never the container toolkit.
@@ -61,6 +68,7 @@ APT = Manager(
     ),
     free="apt-mark unhold {packages}",
     sources_as="deb822",
+    keeps=True,
 )
 
 _RPM_DRIVER = (

@@ -11,8 +11,20 @@ HOLDS_LEDGER = "/etc/gpu-host/holds"
 # What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
 PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
+# What an uninstall may take back: packages that came with a transaction of ours ("NAME wanted|needed DAY"), parts of the host's own files
+# before and after our edit (JSON, a line each), and units that we have enabled. Lines are added and never taken away.
+INSTALLED_RECORD = f"{STATE_DIR}/installed"
+EDITS_RECORD = f"{STATE_DIR}/edits"
+ENABLED_RECORD = f"{STATE_DIR}/enabled"
+# Sets that failed their proof and were given up for the proven one: "IDENTITY DAY WORDS" a line; no set is given up twice.
+GIVEN_UP = f"{STATE_DIR}/given-up"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
+# Who works on this host, renewed by each step; and the step that is at work now.
+LEASE = f"{RUN_DIR}/lease"
+# Seconds that it lives without a sign of life: a controller that died blocks a host no longer than this.
+LEASE_SECONDS = 300
+STEP_LOCK = f"{RUN_DIR}/lock"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
 RELOAD_TRIED = f"{RUN_DIR}/reload-tried"
 
@@ -47,6 +59,11 @@ def repository_files(manager: str, name: str) -> tuple[str, str]:
 
 REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITORIES for f in repository_files(m, name)))
 
+# Files of ours that come with what a host runs, beside those whose state the probe reads.
+SERVICES_FOLDER = "/etc/gpu-host/services"
+MONITORING_FOLDER = "/etc/gpu-host/monitoring"
+SERVICE_UNITS = "/etc/systemd/system/gpu-service-*.service"
+
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
     NOUVEAU_BLOCK,
@@ -60,6 +77,15 @@ OWNED_FILES = (
     *REPOSITORY_FILES,
 )
 
+# Steps that run as units of their own, gpu-host-STEP; they outlive the run that started them.
+LONG_STEPS = ("rehearsal", "transaction", "initramfs", "holds", "removal", "rollback")
+
+
+def unit_name(step: str) -> str:
+    """Name of the transient unit of a step."""
+    return f"gpu-host-{step}.service"
+
+
 # Units whose state decides something.
 UNITS = (
     "docker.service",
@@ -69,9 +95,7 @@ UNITS = (
     "nvidia-cdi-refresh.service",
     "nvidia-fabricmanager.service",
     "nvidia-gridd.service",
-    "gpu-host-rehearsal.service",
-    "gpu-host-transaction.service",
-    "gpu-host-initramfs.service",
+    *map(unit_name, LONG_STEPS),
 )
 
 # Labels of the containers that this toolkit makes: the service, and the digest of its configuration.

@@ -9,9 +9,10 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import DAEMON_JSON, STATE_DIR
-from deploys.operations.files import write
+from deploys.operations.files import note_edits, write
 from deploys.plan import daemon_json
 from deploys.plan.daemon_json import Wanted
+from deploys.plan.edits import json_edits
 from deploys.plan.files import KEEP, FileChange
 from deploys.plan.machine import Machine
 from deploys.support.context import this_host
@@ -87,6 +88,7 @@ def configured(wanted: Wanted) -> Commands:
     if merged is not None:
         # Where no Docker is installed yet, nothing has ever come up with the file from before.
         save = f"{_JUDGE} && {_SAVE}" if now.docker.client else ":"
+        yield note_edits(json_edits(DAEMON_JSON, _text(now), merged))
         yield write(FileChange(DAEMON_JSON, merged, "Docker's configuration", KEEP), save)
     way = daemon_json.takeover(now.docker, wanted, written=merged is not None)
     if way == "reload":

@@ -9,6 +9,8 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
+from deploys.knowledge.paths import EDITS_RECORD, STATE_DIR
+from deploys.plan.edits import text_edits
 from deploys.plan.files import KEEP, FileChange, digest
 from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import this_host
@@ -74,4 +76,11 @@ def edited(files: Sequence[FileChange]) -> Commands:
     now = {source.path: source.content for source in machine().packages.sources}
     for change in files:
         if now.get(change.path) != change.content:
+            yield note_edits(text_edits(change.path, now.get(change.path) or "", change.content))
             yield write(change)
+
+
+def note_edits(lines: Sequence[str]) -> StringCommand:
+    """Written down before the edit itself, so that each edit can be taken back; standard input, because a source may hold a login."""
+    script = f"umask 077; mkdir -p -m 700 {STATE_DIR} && cat >>{EDITS_RECORD} && sync {EDITS_RECORD}"
+    return StringCommand(script, _stdin="".join(f"{line}\n" for line in lines))

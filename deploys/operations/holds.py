@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Generator, Sequence
 from typing import Any
 
 from pyinfra.api.operation import operation
 
 from deploys.knowledge.managers import manager
-from deploys.knowledge.paths import STATE_DIR
-from deploys.operations.packages import FAMILY, LOCK_WAIT, SCRIPTS
+from deploys.operations.packages import LOCK_WAIT, assemble
 from deploys.plan.holds import describe_holds, lacking, ours
 from deploys.plan.plan import Plan
 from deploys.support.context import is_executing, this_host
@@ -22,16 +20,10 @@ from deploys.support.world import changing, machine
 
 Commands = Generator[Any, None, None]
 
-# What the scripts of the managers ask for, and a hold does not need.
-_UNUSED = ("PACKAGES", "MODULES", "PINS", "STREAM", "ENABLE", "BUILD", "AUR", "SAME_VERSION", "TOGETHER", "BUNDLE")
-
 
 def script(manager_name: str, names: Sequence[str]) -> str:
     """Text of the script after which these packages are held by us, and no others."""
-    words = manager(manager_name)
-    variables = {"HOLDS": " ".join(names), "MANAGER": words.name, "STATE_DIR": STATE_DIR, "LOCK_WAIT": str(LOCK_WAIT)}
-    head = [f"{key}={shlex.quote(value)}" for key, value in {**dict.fromkeys(_UNUSED, ""), **variables}.items()]
-    return "\n".join(head + [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], "hold")])
+    return assemble(manager(manager_name), {"HOLDS": " ".join(names)}, ("hold",))
 
 
 @operation()

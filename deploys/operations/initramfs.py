@@ -8,6 +8,7 @@ from typing import Any
 
 from pyinfra.api.operation import operation
 
+from deploys.knowledge.paths import NOUVEAU_BLOCK
 from deploys.plan.machine import Machine
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
@@ -44,17 +45,20 @@ names() {
     *) lsinitrd "$1" ;;
     esac
 }
-renew() {
+renew() { # RELEASE IMAGE BLOCKED
     build "$1" "$2" || exit 1
-    names "$2" | grep -q 'etc/modprobe.d/gpu-host-nouveau.conf' && return 0
-    echo "the new boot image of $1 does not carry the block of nouveau"; exit 1
+    found=$(names "$2" | grep -c 'etc/modprobe.d/gpu-host-nouveau.conf')
+    case $3$found in yes0) echo "the new boot image of $1 does not carry the block of nouveau"; exit 1 ;;
+    no0 | yes*) return 0 ;; esac
+    echo "the new boot image of $1 still carries the block of nouveau"; exit 1
 }
 """
 
 
-def rebuild_script(images: Mapping[str, str]) -> str:
-    """Rebuild each image (release -> path), then list it: the block must be inside (the image of a stale block is no success)."""
-    calls = [f"renew {shlex.quote(release)} {shlex.quote(path)}" for release, path in images.items()]
+def rebuild_script(images: Mapping[str, str], *, blocked: bool = True) -> str:
+    """Rebuild each image (release -> path), then list it: the block must be inside, or gone (an image as it was is no success)."""
+    word = "yes" if blocked else "no"
+    calls = [f"renew {shlex.quote(release)} {shlex.quote(path)} {word}" for release, path in images.items()]
     return "\n".join([_BUILD, *calls]) + "\n"
 
 
@@ -72,3 +76,20 @@ def nouveau_blocked(limit: int) -> Commands:
         yield from logged_unit("initramfs", rebuild_script(images), limit)
     else:
         this_host().noop("every boot image carries the block")
+
+
+@operation()
+@guarded
+@changing
+def nouveau_released(limit: int) -> Commands:
+    """No boot image carries our block of nouveau any more. Images that something else keeps it out of are not judged.
+
+    + limit: seconds for all images together
+    """
+    now = machine()
+    block = now.files.get(NOUVEAU_BLOCK)
+    images = {k.release: k.initramfs.path for k in now.kernels.installed if k.initramfs and k.initramfs.blocked}
+    if images and block is not None and not block.sha256:
+        yield from logged_unit("initramfs", rebuild_script(images, blocked=False), limit)
+    else:
+        this_host().noop("no boot image to rebuild")

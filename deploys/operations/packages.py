@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.managers import manager
+from deploys.knowledge.managers import Manager, manager
 from deploys.knowledge.paths import REPOSITORY_FILES, STATE_DIR
 from deploys.plan.bundle import bundle_address
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
+from deploys.plan.rollback import GoingBack
+from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import this_host
 from deploys.support.fetch import with_keys
 from deploys.support.guard import guarded
@@ -54,6 +56,7 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
 
     variables = {
         "PACKAGES": specs(packages),
+        "WANTED": " ".join(packages),
         "MODULES": specs(modules),
         # Asked for together with the module: it needs the very same version of them, which need not be the newest.
         "SET": specs([p for p in packages if p in wanted.versions and p not in modules]) if modules else "",
@@ -64,22 +67,77 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "STREAM": wanted.stream,
         "ENABLE": " ".join(wanted.enable),
         "HOLDS": " ".join(wanted.holds),
-        "MANAGER": words.name,
         "AUR": "\n".join(" ".join((j.base, j.url, j.commit, j.sha256, ",".join(j.packages))) for j in wanted.aur),
         "KERNELS": " ".join(now.kernels.served),
+        "BUNDLE": plan.bundle,
+        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
+        "KEEP": words.keep,
+        "PROVEN": _pairs(now.proven.packages) if now.proven else "",
+    }
+    return assemble(words, variables, (name,), files, plan.proxy)
+
+
+def assemble(
+    words: Manager,
+    variables: Mapping[str, str],
+    parts: Sequence[str],
+    files: Sequence[FileChange] = (),
+    proxy: Proxy | None = None,
+) -> str:
+    """Scripts in one text: variables, what all managers share, the manager's own, and `parts`."""
+    common = {
+        "MANAGER": words.name,
         "STATE_DIR": STATE_DIR,
         "MAY_REMOVE": words.may_remove,
         "MUST_STAY": words.must_stay,
         "LOCK_WAIT": str(LOCK_WAIT),
-        "BUNDLE": plan.bundle,
-        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
     }
-    head = "\n".join(f"{key}={shlex.quote(value)}" for key, value in variables.items())
+    lines = [f"{key}={shlex.quote(value)}" for key, value in {**_NONE, **common, **variables}.items()]
     # The script travels on standard input and lies in a folder for root only: no process list shows a login.
-    way_out = (plan.proxy.variables() if plan.proxy else {}).items()
-    head += "".join(f"\nexport {key}={shlex.quote(value)}" for key, value in way_out)
-    parts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], name)]
-    return "\n".join([head, *parts[:-1], _write_files(files), parts[-1]])
+    lines += [f"export {key}={shlex.quote(value)}" for key, value in (proxy.variables() if proxy else {}).items()]
+    texts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], *parts)]
+    return "\n".join([*lines, *texts[:-1], _write_files(files), texts[-1]])
+
+
+# What a manager's script may ask for; "" where there is nothing of it.
+_NONE = dict.fromkeys(
+    [
+        "PACKAGES",
+        "WANTED",
+        "MODULES",
+        "SET",
+        "SAME_VERSION",
+        "TOGETHER",
+        "BUNDLE",
+        "BUNDLE_FOLDER",
+        "BUILD",
+        "PINS",
+        "STREAM",
+        "ENABLE",
+        "HOLDS",
+        "AUR",
+        "KERNELS",
+        "KEEP",
+        "PROVEN",
+    ],
+    "",
+)
+
+
+def going_back(back: GoingBack, name: str, now: Machine) -> str:
+    """The text of a script ("rehearse" | "install") that puts the packages of a proven set back."""
+    variables = {
+        "TARGET": _pairs(back.packages),
+        "WANTED": " ".join(back.packages),
+        "SAME_VERSION": " ".join(back.same_version),
+        "HOLDS": " ".join(back.holds),
+        "KERNELS": " ".join(now.kernels.served),
+    }
+    return assemble(manager(now.packages.manager), variables, ("kept", name))
+
+
+def _pairs(packages: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={version}" for name, version in packages.items())
 
 
 def spec(manager_name: str, name: str, version: str) -> tuple[str, ...]:

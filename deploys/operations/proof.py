@@ -15,10 +15,12 @@ from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof
 from deploys.plan.monitoring import Monitoring, targets
 from deploys.plan.proof import prove, verdict
 from deploys.plan.reboot import name_processes, reboot_reasons, working
+from deploys.plan.rollback import way_back
 from deploys.plan.service_proof import prove_monitoring, prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded, log_error, refuse_host
+from deploys.support.lease import release
 from deploys.support.outcome import current
 from deploys.support.run import say
 from deploys.support.world import PROBE_LIMIT, machine
@@ -76,14 +78,57 @@ def _no_reload(now: Machine) -> str:
 
 @operation()
 @guarded
-def proven(settings: Settings, compare: bool = False) -> Commands:
+def proven(settings: Settings, compare: bool = False, may_go_back: bool = False) -> Commands:
     """The host is ready: every link of the chain of proof holds. The world is read again; no earlier exit code counts.
 
     + settings: what was wanted of the host
     + compare: whether it must also be what it was when it was proven last
+    + may_go_back: a host that has failed goes on to its way back, where it has one
     """
     if not is_executing():
         return
+    outcome = current()
+    outcome.state, outcome.detail = _judge(settings, compare=compare)
+    this_host().noop(outcome.state)
+    if outcome.state != "ready":
+        log_error(f"{outcome.state}: {outcome.detail}")
+        if not may_go_back or outcome.state != "not-ready" or not _has_way_back():
+            # The proof changes nothing, so it has nothing to execute either: the host counts as failed without a command.
+            release()
+            refuse_host()
+    yield from ()
+
+
+def _has_way_back() -> bool:
+    """May the host go back to the set that was proven? Says why not."""
+    back = way_back(machine(), machine().proven)
+    if back.why_not:
+        this_host().log(f"no rollback: {back.why_not}")
+    return not back.why_not
+
+
+@operation()
+@guarded
+def proven_again(settings: Settings) -> Commands:
+    """A host that went back is judged once more. Its state says that it went back, and the detail what came of it.
+
+    + settings: what was wanted of the host
+    """
+    outcome = current()
+    if not is_executing() or outcome.state != "rolled-back":
+        return
+    result, why = _judge(settings)
+    outcome.detail += f"; now {result}" + (f": {why}" if why else "")
+    this_host().noop(result)
+    if result != "ready":
+        log_error(f"rolled-back: {outcome.detail}")
+        release()
+        refuse_host()
+    yield from ()
+
+
+def _judge(settings: Settings, *, compare: bool = False) -> tuple[str, str]:
+    """The verdict, and why it is no better; the chain is shown and remembered."""
     host = this_host()
     now = machine()
     found = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
@@ -100,19 +145,12 @@ def proven(settings: Settings, compare: bool = False) -> Commands:
     outcome = current()
     outcome.drift = list(drifted(now)) if compare else []
     result = "drifted" if outcome.drift and result == "ready" else result
-    outcome.steps, outcome.state = list(steps), result
+    outcome.steps = list(steps)
     outcome.learn(now, answer)
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
-    outcome.detail = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
+    why = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
     if outcome.drift:
         since = f"drifted since {now.proven.time}" if now.proven else "drifted"
-        outcome.detail = "; ".join(
-            filter(None, (outcome.detail, f"{since}: {', '.join(d.name for d in outcome.drift)}"))
-        )
+        why = "; ".join(filter(None, (why, f"{since}: {', '.join(d.name for d in outcome.drift)}")))
     say("\n".join(filter(None, ("\n" + describe_steps(host.name, steps, result), describe_drift(outcome.drift)))))
-    host.noop(result)
-    if result != "ready":
-        # The proof changes nothing, so it has nothing to execute either: the host counts as failed without a command.
-        log_error(f"{result}: {outcome.detail}")
-        refuse_host()
-    yield from ()
+    return result, why

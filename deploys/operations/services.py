@@ -9,7 +9,7 @@ from typing import Any
 from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import DEVICES_SCRIPT, FABRIC_MODULES, LOAD_TRIED, RELOAD_TRIED
+from deploys.knowledge.paths import DEVICES_SCRIPT, ENABLED_RECORD, FABRIC_MODULES, LOAD_TRIED, RELOAD_TRIED, STATE_DIR
 from deploys.operations.docker import take_over
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import busy, reboot_reasons, reloadable
@@ -55,7 +55,12 @@ def running(units: Sequence[str]) -> Commands:
                 yield take_over("start", before=fresh)
             else:
                 modules = _FABRIC_MODULES if (verb, unit) == ("start", FABRIC) else ""
-                yield StringCommand(f"{fresh}{modules}systemctl {verb} {shlex.quote(unit)}")
+                noted = (
+                    f" && {{ mkdir -p -m 700 {STATE_DIR}; echo {shlex.quote(unit)} >>{ENABLED_RECORD}; }}"
+                    if verb[:6] == "enable"
+                    else ""
+                )
+                yield StringCommand(f"{fresh}{modules}systemctl {verb} {shlex.quote(unit)}{noted}")
     if not touched:
         this_host().noop("all services are as wanted")
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploys.plan.lease import Lease
 from deploys.plan.proven import ProvenSet, read_proven
 from deploys.plan.record import Record
 from deploys.plan.serving import (
@@ -29,6 +30,8 @@ from deploys.plan.software import (
     Docker,
     Driver,
     FileState,
+    Filesystem,
+    Footprint,
     Hold,
     Lock,
     Package,
@@ -51,12 +54,14 @@ __all__ = [
     "Driver",
     "FileState",
     "Filesystem",
+    "Footprint",
     "GpuProcess",
     "Hold",
     "Initramfs",
     "Kernel",
     "KernelModule",
     "Kernels",
+    "Lease",
     "Lock",
     "Machine",
     "MonitoringProof",
@@ -194,7 +199,10 @@ class Platform(Record):
 
 @dataclass(frozen=True)
 class Boot(Record):
-    """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds."""
+    """Identity of this boot, the boot in which this toolkit last asked for another and why ("" when that is gone); `clock` in seconds.
+
+    `lease`: the run of this toolkit that works on the host, or did so last in this boot; `given_up`: sets that were rolled back.
+    """
 
     boot_id: str | None = None
     uptime: float | None = None
@@ -202,6 +210,8 @@ class Boot(Record):
     rebooted_in: str = ""
     rebooted_for: str = ""
     drained: bool = False
+    lease: Lease | None = None
+    given_up: tuple[str, ...] = ()
     clock: float | None = None
     clock_synchronised: bool | None = None
 
@@ -244,17 +254,6 @@ class Nouveau(Record):
     loaded: bool | None = None
     blockers: tuple[str, ...] = ()
     cmdline: bool | None = None
-
-
-@dataclass(frozen=True)
-class Filesystem(Record):
-    """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
-
-    path: str
-    mount: str | None = None
-    free_bytes: int | None = None
-    free_inodes: int | None = None
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,13 @@ from deploys.knowledge.monitoring import (
     PROMETHEUS,
     dashboard,
 )
-from deploys.knowledge.paths import CONFIG_LABEL, SERVICE_LABEL
+from deploys.knowledge.paths import CONFIG_LABEL, MONITORING_FOLDER, SERVICE_LABEL
 from deploys.plan.files import FileChange
 from deploys.plan.gpu_access import ALL, Access, compose_keys
 from deploys.plan.machine import Machine
 from deploys.plan.service import Service
 
-FOLDER = "/etc/gpu-host/monitoring"
+FOLDER = MONITORING_FOLDER
 PROJECT = "gpu-host-monitoring"
 COMPOSE_FILE = f"{FOLDER}/compose.yaml"
 PASSWORD_FILE = f"{FOLDER}/grafana-password"

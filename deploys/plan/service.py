@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from deploys.knowledge.gpu_access import CONTROL_NODES
-from deploys.knowledge.paths import SERVICE_LABEL
+from deploys.knowledge.paths import SERVICE_LABEL, SERVICES_FOLDER
 from deploys.plan.files import FileChange
 from deploys.plan.gpu_access import ALL, Access, docker_arguments
 from deploys.plan.machine import ServiceContainer
 
-FOLDER = "/etc/gpu-host/services"
+FOLDER = SERVICES_FOLDER
 # A model server that prints or reads text in the "C" locale fails at the first character that is not ASCII.
 LOCALE = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}
 

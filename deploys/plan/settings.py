@@ -40,6 +40,8 @@ class Settings:
     Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
+    `rollback`: a host whose proof fails goes back to the packages that it was proven with.
+    `uninstall_services`: deploys/uninstall.py takes model services and monitoring away too.
     `report_dir` is a folder on the controller.
     """
 
@@ -69,6 +71,8 @@ class Settings:
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
+    rollback: Literal["when-proof-fails", "never"] = "when-proof-fails"
+    uninstall_services: bool | None = None
     report_dir: str | None = "reports"
 
     @property
@@ -104,6 +108,8 @@ _VALIDATORS: Mapping[str, Validator] = {
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),
+    "rollback": values.choice("when-proof-fails", "never"),
+    "uninstall_services": values.switch(True, False),
     "report_dir": values.folder,
 }
 

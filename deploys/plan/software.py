@@ -185,6 +185,17 @@ class FileState(Record):
 
 
 @dataclass(frozen=True)
+class Filesystem(Record):
+    """Free space at `path` (bytes, inodes; inodes None where the file system has none). `mount` is its mount point."""
+
+    path: str
+    mount: str | None = None
+    free_bytes: int | None = None
+    free_inodes: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class UnitState(Record):
     """A systemd unit: `load` "loaded|not-found", `active` "active|inactive|failed", `enabled` as is-enabled says."""
 
@@ -192,3 +203,20 @@ class UnitState(Record):
     load: str = ""
     active: str = ""
     enabled: str = ""
+
+
+@dataclass(frozen=True)
+class Footprint(Record):
+    """What this toolkit has left on a host, as it wrote it down there.
+
+    `packages` came with transactions of ours and are installed now, name -> "wanted" | "needed"; `edits` are records of our edits in files of
+    the host, `enabled` units that we have enabled; `services` units of raw model services and `containers` of ours, name -> state
+    (None: no engine answered); `paths` are those of our files and folders that are there.
+    """
+
+    packages: Mapping[str, str] = field(default_factory=dict)
+    edits: tuple[str, ...] = ()
+    enabled: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    containers: Mapping[str, str] | None = None
+    paths: tuple[str, ...] = ()

@@ -28,10 +28,17 @@ STATES = (
     State("ready", "good", "every link of the chain of proof holds", proven=True),
     State("planned", "good", "a dry run: the host would be provisioned"),
     State("passed", "good", "looked at only: nothing stands in the way"),
+    State("removed", "good", "what came with this toolkit is gone", proven=True),
     State("drifted", "pending", "ready, but no longer what it was when it was proven", proven=True),
     State("reboot-pending", "pending", "only a reboot is missing", proven=True),
     State(
         "restart-pending", "pending", "only a restart of dockerd is missing, which would end containers", proven=True
+    ),
+    State(
+        "rolled-back",
+        "failed",
+        "the new set failed its proof, and the host went back to the one that was proven",
+        proven=True,
     ),
     State("not-ready", "failed", "the work is done and the proof failed", proven=True),
     State("refused", "refused", "a check or a setting stands in the way; nothing was changed"),

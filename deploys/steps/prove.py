@@ -10,9 +10,9 @@ from deploys.plan.settings import Settings
 
 
 @deploy("Proof")
-def prove(settings: Settings, compare: bool = False) -> None:
+def prove(settings: Settings, compare: bool = False, may_go_back: bool = False) -> None:
     """The chain of proof, read from the world as it is now; `compare`: with what was proven last, too."""
-    proof.proven(name="The host is ready", settings=settings, compare=compare)
+    proof.proven(name="The host is ready", settings=settings, compare=compare, may_go_back=may_go_back)
 
 
 @deploy("Record")

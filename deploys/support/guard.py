@@ -9,7 +9,9 @@ from typing import Any, ParamSpec
 from pyinfra import logger
 from pyinfra.api.command import StringCommand
 
-from deploys.support.context import this_host, this_state
+from deploys.support.context import is_executing, this_host, this_state
+from deploys.support.lease import LeaseError, hold
+from deploys.support.outcome import current
 
 P = ParamSpec("P")
 Commands = Generator[Any, None, None]
@@ -33,12 +35,24 @@ def refuse_host() -> None:
 
 
 def guarded(generator: Callable[P, Commands]) -> Callable[P, Commands]:
-    """Under `@operation()`: an exception in an operation's body becomes a failed operation of this host."""
+    """Under `@operation()`: an exception in an operation's body becomes a failed operation of this host.
+
+    Whoever is about to change something holds the lease of the host first.
+    """
 
     @wraps(generator)
     def inner(*args: P.args, **kwargs: P.kwargs) -> Commands:
+        held = False
         try:
-            yield from generator(*args, **kwargs)
+            for command in generator(*args, **kwargs):
+                if is_executing() and not held:
+                    hold()
+                    held = True
+                yield command
+        except LeaseError as error:
+            log_error(str(error))
+            current().state, current().detail = "failed" if error.begun else "refused", str(error)
+            yield StringCommand("false")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach pyinfra
             log_error(f"{generator.__name__}: {type(error).__name__}: {error}")
             yield StringCommand("false")

@@ -11,18 +11,14 @@ from collections.abc import Generator
 
 from pyinfra.api.command import StringCommand
 
-from deploys.knowledge.paths import LOG_DIR, RUN_DIR, STATE_DIR
+from deploys.knowledge.paths import LEASE, LOG_DIR, RUN_DIR, STATE_DIR, STEP_LOCK, unit_name
+from deploys.support.lease import controller, end_lease
 
 TAIL_LINES = 30
 # Seconds beyond a step's limit that its clean-up may take before the waiting ends.
 GRACE = 180
 # Exit status for "somebody is at work" (EX_TEMPFAIL).
 BUSY = 75
-
-
-def unit_name(step: str) -> str:
-    """Name of the transient unit of a step."""
-    return f"gpu-host-{step}.service"
 
 
 def logged_unit(step: str, script: str, limit: int, *, may_stop: bool = True) -> Generator[StringCommand, None, None]:
@@ -48,25 +44,29 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
             is_working(step),
             "if working; then cat >/dev/null; else",
             # systemd forgets a transient unit a moment after its end, and takes no new one of that name before.
+            # Where a process of it was still dying at that moment, it forgets it only after another job, such as a stop of what has stopped.
             f"systemctl reset-failed {name} 2>/dev/null; tries=0",
-            f"while [ $tries -lt 50 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do tries=$((tries + 1)); sleep 0.2; done",
-            f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(log, base))}; cat; }} >$script || exit 1",
+            f"while [ $tries -lt 300 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do",
+            f"[ $((tries % 25)) != 24 ] || working || systemctl stop {name}; tries=$((tries + 1)); sleep 0.2; done",
+            f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(step, log, base))}; cat; }} >$script || exit 1",
             f"systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script || exit 1",
             "fi",
             f"end=$(($(date +%s) + {limit + GRACE}))",
             "while working; do",
-            f"[ $(date +%s) -lt $end ] || {{ echo 'still at work: run again to wait for it' >&2; exit {BUSY}; }}; sleep 1",
+            f"[ $(date +%s) -lt $end ] || {{ echo 'still at work: run again to wait for it' >&2; exit {BUSY}; }}",
+            # Somebody waits for it: the run that it belongs to is alive.
+            f"touch -c {LEASE}; sleep 1",
             "done",
             # systemd keeps a unit that it calls failed as long as a process of it is still dying: nothing of ours may count as failed on the host.
             f"if systemctl -q is-failed {name}; then systemctl show {name} -p Result -p ExecMainStatus >>{log}; systemctl reset-failed {name}; fi",
             f"rc=$(cat {base}.rc 2>/dev/null || echo 124)",
-            f'if [ $rc != 0 ]; then {_tail(log)}; echo "exit status $rc; the whole log is on the host: {log}" >&2; fi',
+            f'if [ $rc != 0 ]; then {_tail(log)}; echo "exit status $rc; the whole log is on the host: {log}" >&2; {end_lease()}; fi',
             "exit $rc",
         ]
     )
 
 
-def _head(log: str, base: str) -> str:
+def _head(step: str, log: str, base: str) -> str:
     """The first lines of a step's script: it starts itself again under the lock, with its output in the log.
 
     They are in the script and not in the unit, because systemd expands `$` in the words of a unit. The outer shell
@@ -76,12 +76,13 @@ def _head(log: str, base: str) -> str:
     return "\n".join(
         [
             'if [ "${GPU_HOST_LOCKED-}" != 1 ]; then',
-            f"    exec 9>{RUN_DIR}/lock; rc={BUSY}; stopped=",
+            f"    exec 9>>{STEP_LOCK}; rc={BUSY}; stopped=",
             "    if flock -n 9; then",
+            f"        echo {shlex.quote(f'{controller()}, step {step}')} since $(date -u +%H:%M:%S) UTC >{STEP_LOCK}",
             "        trap 'stopped=124' TERM",
             f'        GPU_HOST_LOCKED=1 /bin/sh "$0" >{log} 2>&1 </dev/null; rc=$?',
             "    else",
-            f"        echo '@@ refused: another run is at work on this host; wait for it, then run again' >>{log}",
+            f'        echo "@@ refused: another run is at work on this host: $(cat {STEP_LOCK}); look: systemctl list-units gpu-host-*; wait for it, then run again" >>{log}',
             "    fi",
             '    rm -f "$0"',
             f"    # Not the status of the unit: a failed unit would stay behind on the host.\n    echo ${{stopped:-$rc}} >{base}.rc; exit 0",
@@ -91,9 +92,12 @@ def _head(log: str, base: str) -> str:
 
 
 def is_working(step: str) -> str:
-    """A shell function that tells whether the unit of `step` is at work; one that is being stopped still is."""
-    states = "active|activating|deactivating|reloading"
-    return f"working() {{ case $(systemctl show -p ActiveState --value {unit_name(step)}) in {states}) ;; *) false ;; esac; }}"
+    """A shell function that tells whether the unit of `step` is at work; one that is being stopped still is.
+
+    On a host under load systemd may give no answer for a while: that is no "no".
+    """
+    ask = f"systemctl show -p ActiveState --value {unit_name(step)} 2>/dev/null"
+    return f"working() {{ for look in 1 2 3 4 5; do case $({ask}) in inactive | failed) return 1 ;; ?*) return 0 ;; esac; sleep 1; done; }}"
 
 
 def wait_command(step: str, limit: int) -> str:

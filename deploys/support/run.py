@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,12 @@ import click
 from pyinfra.api.exceptions import PyinfraError
 
 from deploys.knowledge.distros import find_distro
+from deploys.knowledge.paths import LONG_STEPS, unit_name
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE, judge
 from deploys.plan.describe import describe, describe_finding, describe_problems
+from deploys.plan.finding import Finding
 from deploys.plan.gpu_access import Access, choose_access, engine_of
-from deploys.plan.machine import Machine
+from deploys.plan.machine import Footprint, Machine
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
@@ -23,12 +25,13 @@ from deploys.support.board import BOARD
 from deploys.support.context import is_local, is_recording, reboots_itself, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress, over, timed
-from deploys.support.logged import unit_name, wait_command
+from deploys.support.lease import seen
+from deploys.support.logged import wait_command
 from deploys.support.outcome import LEDGER, current, install
 from deploys.support.output import tolerate_any_output
+from facts.footprint import OurFootprint
 
-# Steps whose unit may still run when a controller was lost; a new run waits for them before it judges.
-LONG_STEPS = ("rehearsal", "transaction", "initramfs")
+# Seconds for a step whose controller was lost; a new run waits for it before it judges.
 WAIT_LIMIT = 5400
 READ = "Read the host"
 
@@ -40,6 +43,7 @@ class Brief:
     machine: Machine
     settings: Settings
     plan: Plan | None = None
+    name: str = ""
 
 
 def start() -> None:
@@ -69,6 +73,21 @@ def refuse(state: str, detail: str) -> None:
     outcome = current()
     outcome.state, outcome.detail = state, detail
     refuse_host()
+
+
+def refuse_findings(findings: Sequence[Finding]) -> bool:
+    """Refuse the host where a finding stops it, with all of them."""
+    stops = [f for f in findings if f.stops]
+    if stops:
+        say("\n" + "\n".join(describe_finding(f, this_host().name, f.check in WAIVABLE) for f in findings))
+        refuse("refused", ", ".join(f.check for f in stops))
+    return bool(stops)
+
+
+def show(page: str) -> None:
+    """The page that a person approves, on the terminal and in the result."""
+    current().plan = page
+    say("\n" + page)
 
 
 def nothing_to_do(why: str) -> None:
@@ -123,22 +142,31 @@ def _read_file(path: str) -> str | None:
 def read_machine() -> Machine | None:
     """The record of this host, read after any step that an earlier run left running; None when it cannot be read."""
     try:
-        machine = world.machine()
+        machine = seen(world.machine())
         active = [
             s for s in LONG_STEPS if unit_name(s) in machine.units and machine.units[unit_name(s)].active == "active"
         ]
-        if active and not LEDGER.dry:
+        if active and not LEDGER.dry and not (machine.boot.lease and machine.boot.lease.left):
             host = this_host()
             for step in active:
                 host.log(f"an earlier run's step is still at work: waiting for {unit_name(step)}")
                 host.run_shell_command(wait_command(step, WAIT_LIMIT))
             world.forget()
-            machine = world.machine()
+            machine = seen(world.machine())
     except world.UnreadableHostError as error:
         current().detail = str(error)
         return None
     current().learn(machine)
     return machine
+
+
+def read_footprint() -> Footprint:
+    """What this toolkit has left on the current host. Raises `UnreadableHostError`."""
+    host, state = this_host(), this_state()
+    found = host.get_fact(OurFootprint, _timeout=world.PROBE_LIMIT)
+    if not isinstance(found, Footprint) or (state is not None and host in state.failed_hosts):
+        raise world.UnreadableHostError(f"{host.name} did not say what is ours there")
+    return found
 
 
 def begin(*, decide: bool = True) -> Brief | None:
@@ -161,7 +189,7 @@ def begin(*, decide: bool = True) -> Brief | None:
             refuse("refused", "a recorded host can be judged and planned for, and nothing else: deploys/preflight.py")
             return None
         current().state = "planned"
-        return Brief(machine, settings)
+        return Brief(machine, settings, name=this_host().name)
     return _judged(machine, settings)
 
 

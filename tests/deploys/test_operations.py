@@ -89,7 +89,7 @@ def test_daemon_json_is_merged_and_a_running_engine_reloaded_not_restarted() -> 
     machine = debian_13_converged()
     foreign = TextFile(DAEMON_JSON, '{"debug": true}')
     machine = replace(machine, docker=replace(machine.docker, daemon_json=foreign, runtimes=("runc",)))
-    write, reload = commands(docker.configured, machine, wanted=Wanted())
+    _, write, reload = commands(docker.configured, machine, wanted=Wanted())
     assert '"debug": true' in write.connector_arguments["_stdin"]
     assert "systemctl reload docker.service" in reload.get_raw_value()
 
@@ -181,7 +181,8 @@ def test_running_services_are_never_restarted() -> None:
     units = {"docker.service": UnitState("docker.service", "loaded", "inactive", "disabled")}
     machine = replace(debian_13_converged(), units=units)
     sent = [c.get_raw_value() for c in commands(services.running, machine, units=["docker.service"])]
-    assert sent[0] == "systemctl enable --quiet docker.service"
+    assert sent[0].startswith("systemctl enable --quiet docker.service && ")
+    assert sent[0].endswith("echo docker.service >>/var/lib/gpu-host/enabled; }")
     assert "systemctl start docker.service && up && {" in sent[1]
     assert [line for line in sent[1].splitlines() if "restart" in line and "/daemon.json.none" not in line] == []
 
@@ -251,4 +252,4 @@ def test_runtime_that_only_the_engine_remembers_is_written_again() -> None:
     machine = debian_13_converged()
     lost = replace(machine.docker, daemon_json=TextFile(DAEMON_JSON, '{"debug": true}'), runtimes=("nvidia", "runc"))
     sent = commands(docker.configured, replace(machine, docker=lost), wanted=Wanted())
-    assert len(sent) == 2
+    assert len(sent) == 3

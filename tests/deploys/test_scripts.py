@@ -28,11 +28,11 @@ def judge(tmp_path: Path, simulation: str, code: int = 0) -> tuple[int, str]:
     script = "\n".join(
         [
             f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} MAY_REMOVE='{APT.may_remove}' MUST_STAY='{APT.must_stay}'",
-            "SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES= BUNDLE=",
+            f"SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES= BUNDLE= STATE_DIR={tmp_path}",
             (SCRIPTS / "common.sh").read_text(),
             (SCRIPTS / "apt.sh").read_text(),
             f"apt() {{ cat {tmp_path}/said; return {code}; }}",
-            "simulate x && same_version && echo allowed",
+            "simulate x && same_version && given_up && echo allowed",
         ]
     )
     done = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=30, check=False)
@@ -74,6 +74,18 @@ def test_packages_that_cannot_be_installed_together_show_what_apt_says(tmp_path:
     assert code == 1
     assert "held broken packages" in text
     assert "cannot be installed together" in text
+
+
+def test_driver_that_was_given_up_is_not_installed_again_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "given-up").write_text("0123 2026-11-01 driver 550.1\n4567 2026-11-02 driver 535.309.01\n")
+    code, text = judge(tmp_path, GOOD)
+    assert code == 1
+    assert (
+        f"535.309.01 failed its proof here on 2026-11-02 and was given up: ask for another gpu_driver_branch or, to try it once more, rm {tmp_path}"
+        in text
+    )
+    (tmp_path / "given-up").write_text("0123 2026-11-01 driver 550.1\n")
+    assert judge(tmp_path, GOOD) == (0, "allowed\n")
 
 
 BLOCK = "usr/lib/x\netc/modprobe.d/gpu-host-nouveau.conf"

@@ -6,19 +6,22 @@ import base64
 import gzip
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploys.operations import packages as operation
+from deploys.operations import removal
 from deploys.operations.holds import script as hold_script
 from deploys.plan.capabilities import Capability
 from deploys.plan.files import FileChange
-from deploys.plan.machine import Kernels, Machine, Package
+from deploys.plan.machine import Footprint, Kernels, Machine, Package, ProvenSet
 from deploys.plan.plan import PackagePlan, Plan, make_plan
+from deploys.plan.rollback import way_back
 from deploys.plan.settings import Settings
 from deploys.support.logged import start_command
 from facts import holds
+from facts.footprint import SUBJECT as FOOTPRINT
 from facts.sections import split_sections
 from facts.subject import build_command
 from tests.bed.host import Host
@@ -68,6 +71,7 @@ class Lab:
 
     host: Host
     tool: Tool
+    proven: ProvenSet | None = field(default=None, kw_only=True)
 
     @property
     def manager(self) -> str:
@@ -87,7 +91,7 @@ class Lab:
     def now(self) -> Machine:
         installed = {name: Package(name, version) for name, version in self.packages()}
         kernels = Kernels(running=self.host.nsenter("uname -r").stdout.strip())
-        return changed(debian_12_bare(), packages__installed=installed, kernels=kernels)
+        return changed(debian_12_bare(), packages__installed=installed, kernels=kernels, proven=self.proven)
 
     def run(self, step: str, wanted: PackagePlan, files: Sequence[FileChange] = ()) -> subprocess.CompletedProcess[str]:
         """One step of the road: its script in its unit."""
@@ -122,6 +126,27 @@ class Lab:
         """What the probe says of them: name, ours or not, since when."""
         text = self.host.ssh(build_command([holds.SUBJECT])).stdout
         return {(h.name, h.ours, h.since) for h in holds.parse(split_sections(text)["holds"].text)}
+
+    def go_back(self) -> None:
+        """To what was proven: rehearsed and installed."""
+        now = changed(self.now(), packages__manager=self.manager, docker__running=0)
+        back = way_back(now, self.proven)
+        assert back.why_not == ""
+        for unit, name in (("rehearsal", "rehearse"), ("rollback", "install")):
+            text = operation.going_back(back, name, now)
+            done = self.host.ssh(start_command(unit, LIMIT), text_in=text, check=False, timeout=LIMIT + 60)
+            assert done.returncode == 0, done.stderr
+
+    def footprint(self) -> Footprint:
+        """What is ours on the host."""
+        sections = split_sections(self.host.nsenter(build_command([FOOTPRINT])).stdout)
+        return FOOTPRINT.parse(sections["footprint"].text)
+
+    def remove(self, *, act: bool = True) -> subprocess.CompletedProcess[str]:
+        """What came with us leaves, or it is only simulated."""
+        script = removal.script(self.footprint(), self.manager, act=act)
+        command = start_command("removal", LIMIT, may_stop=not act)
+        return self.host.ssh(command, text_in=script, check=False, timeout=LIMIT + 60)
 
     def transactions(self) -> int:
         return int(self.host.nsenter(self.tool.history, check=False).stdout)

@@ -47,6 +47,7 @@ MORE = [
     Package("removes-ssh", "1-1", conflicts=("openssh",)),
     Package("tool", "1.0-1"),
     Package("slow", "1-1", post="sleep 12"),
+    Package("needs-driver", "1-1", ("nvidia-580xx-utils",)),
 ]
 
 

@@ -174,7 +174,7 @@ def test_nothing_of_the_build_is_left_on_the_host(lab: PacmanLab) -> None:
     assert "only-to-build" not in dict(lab.packages())
     assert (
         lab.host.nsenter("ls -A /var/lib/gpu-host; cat /etc/group | grep -c gpu-host-build", check=False).stdout
-        == "0\n"
+        == "installed\n0\n"
     )
 
 

@@ -178,7 +178,7 @@ def test_dockerd_that_does_not_come_up_gets_its_old_file_back(site: Site) -> Non
     assert site.host.nsenter(f"cat {DAEMON_JSON}").stdout == before
     assert site.host.nsenter("systemctl is-active docker").stdout == "active\n"
     site.host.nsenter("docker swarm leave --force")
-    assert site.host.nsenter("ls -A /var/lib/gpu-host", check=False).stdout == ""
+    assert site.host.nsenter("ls -A /var/lib/gpu-host", check=False).stdout == "edits\n"
 
 
 def test_file_that_dockerd_would_not_take_stays_as_it_was(site: Site) -> None:

@@ -58,15 +58,18 @@ class Road:
     folder: Path
     before: dict[str, int] = field(default_factory=dict)
     first: subprocess.CompletedProcess[str] | None = None
+    bare: dict[str, set[str]] = field(default_factory=dict)
 
-    def run(self, deploy: str = "deploys/gpu_host.py", **branches: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, deploy: str = "deploys/gpu_host.py", *words: str, **branches: str
+    ) -> subprocess.CompletedProcess[str]:
         """The product, as an operator runs it, with another branch for some hosts."""
         data = {"gpu_report_dir": str(self.folder / "reports"), "gpu_accept": ["release_not_ended"]}
         hosts = [
             (f.host, {**f.data, "gpu_driver_branch": branches.get(name, f.branch)}) for name, f in self.families.items()
         ]
         inventory = write_inventory(self.folder / "inventory.py", hosts, data)
-        done = run_pyinfra(inventory, deploy, "-y", "--parallel", "2", timeout=LIMIT)
+        done = run_pyinfra(inventory, deploy, "-y", "--parallel", "2", *words, timeout=LIMIT)
         print(done.stdout[-3000:], done.stderr[-20000:])
         return done
 
@@ -101,6 +104,7 @@ def road(bed: Bed, make_module_host: Callable[..., Host], tmp_path_factory: pyte
         families["arch"] = families_lab.stock_arch(lab)
         road = Road(families, lab, folder)
         road.before = {name: road.transactions(name) for name in HOSTS}
+        road.bare = {name: set(road.packages(name)) for name in HOSTS}
         road.first = road.run()
         yield road
     finally:
@@ -168,3 +172,26 @@ def test_branch_switch_is_one_transaction(road: Road, name: str) -> None:
     steering = set(family.next.packages.pins) - set(family.first.packages.pins)
     assert road.transactions(name) == road.before[name] + 1 + bool(steering)
     assert road.results()[name]["changed"] != []
+
+
+def test_uninstall_leaves_what_was_there_before(road: Road, name: str) -> None:
+    """A dry run shows the page and changes nothing."""
+    host = road.families[name].host
+    if name == next(iter(HOSTS)):
+        dry = road.run("deploys/uninstall.py", "--dry")
+        assert all(f"{n}: uninstall" in dry.stderr for n in HOSTS)
+        assert all(len(road.packages(n)) > len(road.bare[n]) for n in HOSTS)
+        road.run("deploys/uninstall.py")
+    assert road.results()[name]["state"] == "removed"
+    assert set(road.packages(name)) == road.bare[name]
+    found = host.nsenter("find /etc /var/lib/gpu-host -name '*gpu-host*'", check=False).stdout
+    assert found.split() == []
+    assert "nvidia" not in host.nsenter("cat /etc/docker/daemon.json 2>/dev/null", check=False).stdout
+    images = host.nsenter("cat /boot/*.listing 2>/dev/null", check=False).stdout
+    assert "gpu-host-nouveau" not in images
+
+
+def test_host_is_provisioned_again_after_an_uninstall(road: Road) -> None:
+    family = road.families["ubuntu"]
+    road.run("deploys/gpu_host.py", "--limit", "ubuntu", ubuntu=family.branch)
+    assert set(family.first.packages.wanted) <= set(road.packages("ubuntu"))

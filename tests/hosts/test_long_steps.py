@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploys.support.logged import start_command, unit_name, wait_command
+from deploys.knowledge.paths import unit_name
+from deploys.support.logged import start_command, wait_command
 from tests.bed.host import Host
 from tests.bed.shell import wait_for
 

@@ -13,6 +13,7 @@ from deploys.knowledge.vendors.keys import CUDA_DEB_2022
 from deploys.knowledge.vendors.nvidia import repository as cuda_repository
 from deploys.operations import packages as operation
 from deploys.plan.files import FileChange
+from deploys.plan.machine import ProvenSet
 from deploys.plan.plan import PackagePlan
 from deploys.plan.repositories import source_text
 from tests.bed import debs, rpms
@@ -33,6 +34,14 @@ APT = Tool(
 )
 OLD = ("nvidia-dkms-580", "libnvidia-compute-580")
 NEW = ("nvidia-dkms", "libnvidia-compute")
+# A tool of the plan with two libraries, and what an administrator adds: a tool on a library of ours, and one on the tool itself.
+TOOLS = (
+    Package("gpu-tool", "1.0-1", ("gpu-library", "gpu-shared")),
+    Package("gpu-library", "1.0-1"),
+    Package("gpu-shared", "1.0-1"),
+    Package("admins-tool", "1.0-1", ("gpu-shared",)),
+    Package("admins-script", "1.0-1", ("gpu-tool",)),
+)
 
 
 def driver(names: tuple[str, str], version: str, gone: tuple[str, ...] = ()) -> list[Package]:
@@ -71,7 +80,7 @@ def lab(make_module_host: Callable[..., Host], bed: Bed, tmp_path_factory: pytes
     host.nsenter("rm -f /etc/apt/sources.list.d/*; : >/etc/apt/sources.list")
     host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
     lab = AptLab(host, APT, repos)
-    packages = [*driver(OLD, "580.126.09"), *driver(OLD, "580.178.04"), *driver(NEW, "595.58.03", OLD)]
+    packages = [*TOOLS, *driver(OLD, "580.126.09"), *driver(OLD, "580.178.04"), *driver(NEW, "595.58.03", OLD)]
     debs.publish(lab.folder, packages, (repos.home, OWNER))
     yield lab
     rpms.stop(folder)
@@ -151,3 +160,79 @@ def test_foreign_hold_is_left_alone(lab: AptLab) -> None:
     lab.both(replace(plan(OLD, "580.178.04")), lab.files(OWNER))
     assert versions(lab) == dict.fromkeys(OLD, "580.178.04-1")
     assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split()
+
+
+def test_set_that_was_proven_comes_back_without_network(lab: AptLab) -> None:
+    """Its packages were kept: neither the cache nor the repository is needed, and what is neither proven nor present is not kept."""
+    proven = dict.fromkeys(OLD, "580.178.04-1")
+    lab.proven = ProvenSet(time="2026-11-01T00:00:00Z", driver="580.178.04", manager="apt", packages=proven, holds=OLD)
+    # The stand-in of DKMS does not take away what it once built.
+    lab.host.nsenter("rm -rf /var/lib/dkms/nvidia")
+    lab.both(plan(NEW, "595"), lab.files(OWNER))
+    kept = lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split()
+    assert kept == sorted([*(f"{n}_580.178.04-1_amd64.deb" for n in OLD), *(f"{n}_595.58.03-1_amd64.deb" for n in NEW)])
+    lab.host.nsenter("apt-get clean; rm -rf /var/lib/dkms/nvidia")
+    away, before = lab.folder.with_name("away"), lab.transactions()
+    lab.folder.rename(away)
+    try:
+        lab.go_back()
+    finally:
+        away.rename(lab.folder)
+    assert versions(lab) == dict.fromkeys(OLD, "580.178.04-1")
+    assert lab.transactions() == before + 1
+    assert set(OLD) <= set(lab.host.nsenter("apt-mark showhold").stdout.split())
+    assert "580.178.04" in lab.host.nsenter("modinfo -F version /lib/modules/$(uname -r)/extra/nvidia.ko").stdout
+
+
+def test_what_came_with_us_is_written_down_by_name_and_reason(lab: AptLab) -> None:
+    lab.type("install admins-tool")
+    lab.type("remove admins-tool gpu-shared")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    record = [line.split()[:2] for line in lab.host.nsenter("cat /var/lib/gpu-host/installed").stdout.splitlines()]
+    packages = lab.footprint().packages
+    assert packages == {
+        **dict.fromkeys(OLD, "wanted"),
+        "gpu-tool": "wanted",
+        **dict.fromkeys(("gpu-library", "gpu-shared"), "needed"),
+    }
+    assert {name for name, _ in record} == {*packages, *NEW}, "a set that has left is not forgotten"
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed", "kept"]
+
+
+def test_transaction_that_was_cut_off_is_written_down_by_the_next_run(lab: AptLab) -> None:
+    lab.host.nsenter("sed -i /^gpu-/d /var/lib/gpu-host/installed; echo gpu-tool wanted >/var/lib/gpu-host/installing")
+    lab.host.nsenter("echo admins-tool needed >>/var/lib/gpu-host/installing")
+    assert lab.footprint().packages["gpu-tool"] == "wanted"
+    lab.type("remove gpu-library")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    assert {n for n in lab.footprint().packages if n not in OLD} == {"gpu-tool", "gpu-library"}
+    assert lab.host.nsenter("ls /var/lib/gpu-host").stdout.split() == ["installed", "kept"]
+
+
+def test_removal_that_would_take_what_is_not_ours_is_refused_by_name(lab: AptLab) -> None:
+    lab.type("install admins-script")
+    before = lab.state()
+    done = lab.remove(act=False)
+    assert done.returncode == 1
+    assert "packages that did not come with this toolkit need them and would leave too: admins-script" in done.stderr
+    assert lab.remove().returncode == 1
+    assert lab.state() == before
+    lab.type("remove admins-script gpu-tool gpu-library")
+
+
+def test_removal_takes_what_came_with_us_and_what_nobody_else_needs(lab: AptLab) -> None:
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    lab.type("remove gpu-shared")
+    lab.both(PackagePlan(wanted=("gpu-tool",)), lab.files(OWNER))
+    lab.type("install admins-tool")
+    before = {name for name, _ in lab.packages()}
+    simulated = lab.remove(act=False)
+    assert simulated.returncode == 0, simulated.stderr
+    assert {name for name, _ in lab.packages()} == before
+    done = lab.remove()
+    assert done.returncode == 0, done.stderr
+    assert before - {name for name, _ in lab.packages()} == {*OLD, "gpu-tool", "gpu-library"}
+    assert "openssh-server" in lab.host.nsenter("apt-mark showhold").stdout.split(), "a foreign hold stays"
+    assert [n for n in OLD if n in lab.host.nsenter("apt-mark showhold; dpkg -l").stdout.split()] == []
+    log = lab.host.nsenter("cat /var/log/gpu-host/removal.log").stdout
+    assert "stays, because other packages need it by now: gpu-shared" in log

@@ -113,7 +113,7 @@ def test_first_install_is_one_transaction(lab: PacmanLab) -> None:
     assert versions(lab) == dict.fromkeys(OPEN, "615.71.09-1")
     assert lab.transactions() == before + 1
     assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
-    assert lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout == ""
+    assert lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout == "installed\n"
 
 
 def test_second_time_there_is_nothing_to_do(lab: PacmanLab) -> None:
@@ -156,4 +156,20 @@ def test_legacy_driver_replaces_the_other_in_one_transaction(lab: PacmanLab) -> 
     lab.both(driver_plan("", LEGACY))
     assert versions(lab) == dict.fromkeys(LEGACY, "580.159.03-1")
     assert lab.transactions() == before + 1
+    assert "gpu-host keeps" not in lab.locks()
+
+
+def test_removal_takes_what_came_with_us_and_nothing_else(lab: PacmanLab) -> None:
+    before = dict(lab.packages())
+    ours = set(LEGACY)
+    assert set(lab.footprint().packages) == ours
+    lab.type("-S needs-driver")
+    refused = lab.remove(act=False)
+    assert refused.returncode == 1
+    assert "needs-driver" in refused.stderr
+    lab.type("-R needs-driver")
+    assert dict(lab.packages()) == before
+    done = lab.remove()
+    assert done.returncode == 0, done.stderr
+    assert set(before) - set(dict(lab.packages())) == ours
     assert "gpu-host keeps" not in lab.locks()

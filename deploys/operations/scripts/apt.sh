@@ -6,6 +6,8 @@ apt_options="-q -y -o DPkg::Lock::Timeout=$LOCK_WAIT -o Dpkg::Options::=--force-
 apt_options="$apt_options -o Dpkg::Use-Pty=0 -o APT::Install-Recommends=false -o Acquire::Retries=3"
 # A set of one driver goes back as well as forth; our own holds are ours to move.
 apt_options="$apt_options --allow-downgrades --allow-change-held-packages"
+# Kept packages lie in a folder that only root may enter.
+[ -z "${TARGET-}" ] || apt_options="$apt_options -o APT::Sandbox::User=root"
 # shellcheck disable=SC2086
 apt() { inside apt-get $apt_options "$@" </dev/null; }
 
@@ -67,10 +69,19 @@ m_changes() {
 }
 # shellcheck disable=SC2016 # dpkg-query's own fields
 m_version() { inside dpkg-query -W -f '${db:Status-Abbrev}${Version}' "$1" 2>/dev/null | sed -n 's/^.i //p'; }
+# shellcheck disable=SC2016
+m_names() { inside dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^.i //p'; }
 # shellcheck disable=SC2046
 m_download() { apt --download-only install "$@" $(leaving); }
 # shellcheck disable=SC2046
 m_install() { apt install "$@" $(leaving); }
+# apt calls its files NAME_VERSION_ARCHITECTURE.deb, with the colon of an epoch in writing.
+archive() { find "$1" -maxdepth 1 -name "${2}_$(printf '%s' "$3" | sed 's/:/%3a/')_*.deb" 2>/dev/null | head -n 1; }
+m_archive() { archive /var/cache/apt/archives "$@"; }
+m_kept() { archive "$KEPT" "$@"; }
+# Everything is here: no source is asked, so that none that does not answer is waited for.
+m_alone() { apt_options="$apt_options -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"; }
+m_exact() { printf '%s=%s\n' "$@"; }
 m_cache() { mkdir -p /var/cache/apt/archives/partial; echo /var/cache/apt/archives; }
 m_quiet() {
     inside /bin/sh -c 'rm -f /usr/sbin/policy-rc.d /usr/sbin/update-initramfs
@@ -101,3 +112,22 @@ m_hold() {
 }
 # apt moves what it is told to move, held or not.
 m_release() { :; }
+
+# apt knows what came only because something needed it. What is merely recommended was not there before us either.
+alone="-o APT::AutoRemove::RecommendsImportant=false -o APT::AutoRemove::SuggestsImportant=false"
+m_removable() {
+    # shellcheck disable=SC2086
+    apt -s $alone --auto-remove remove $WANTED >"$1.said" 2>&1 || { mv "$1.said" "$1"; return 1; }
+    awk -v ours=" $WANTED $NEEDED " '$1 == "Remv" && index(ours, " " $2 " ") { print $2 }' "$1.said" >"$1"
+}
+m_simulate_removal() { said=$1; shift; apt -s remove "$@" >"$said" 2>&1; }
+# Boot images are built once, when all else is done. What has configuration but no data of its own leaves with it.
+m_remove() {
+    mkdir -p "$SCRATCH/bin" && printf '#!/bin/sh\nexit 0\n' >"$SCRATCH/bin/update-initramfs" && chmod 755 "$SCRATCH/bin/update-initramfs"
+    path=$SCRATCH/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    apt -o DPkg::Path="$path" remove "$@" || return 1
+    # shellcheck disable=SC2016
+    rests=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^rc //p' | grep -xF -f "$SCRATCH/names" | grep -Ev "$DATA")
+    # shellcheck disable=SC2086
+    [ -z "$rests" ] || PATH=$path dpkg --purge $rests
+}

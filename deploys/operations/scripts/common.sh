@@ -4,6 +4,7 @@
 #   m_simulate FILE SPEC  solve, change nothing; output into FILE
 #   m_changes FILE        that output as lines "install|upgrade|remove NAME VERSION"
 #   m_version NAME        version of an installed package, "" when it is not
+#   m_names               names of all installed packages, one a line
 #   m_download SPEC, m_install SPEC
 #   m_cache               folders that keep downloads, one a line
 #   m_quiet               inside an overlay: no service starts, no boot image is built
@@ -90,10 +91,53 @@ together() {
     done
 }
 
+# A driver that failed its proof on this host and was given up is not installed a second time by itself; what goes back is not asked.
+given_up() {
+    [ -z "${TARGET-}" ] && [ -n "$SAME_VERSION" ] && [ -r "$STATE_DIR/given-up" ] || return 0
+    want=$(coming_version "${SAME_VERSION%% *}")
+    day=$(awk -v version="$want" '$3 == "driver" && $4 == version { day = $2 } END { print day }' "$STATE_DIR/given-up")
+    [ -z "$day" ] || refuse "driver $want failed its proof here on $day and was given up: ask for another gpu_driver_branch or, to try it once more, rm $STATE_DIR/given-up"
+}
+
 # What a transaction that lost its power left behind must not steer later builds.
 OVERRIDE_MARK='# Written by gpu-host for one transaction'
 drop_overrides() {
     for override in /etc/dkms/*.conf; do
         if [ -e "$override" ] && grep -qF "$OVERRIDE_MARK" "$override"; then rm -f "$override"; fi
+    done
+}
+
+# Packages that a transaction of ours brings are what an uninstall may take away. They are noted before it, and written down after it when they are
+# there; where the power failed in between, the next run does that. What was there before is never ours. Needs: WANTED (names).
+note_coming() {
+    for name in $PINS; do [ -n "$(m_version "$name")" ] || printf '%s\n' "$name"; done >"$SCRATCH/coming-names"
+    awk '$1 == "install" { print $2 }' "$SCRATCH/changes" >>"$SCRATCH/coming-names"
+    awk -v wanted=" $WANTED $PINS " '{ print $1, index(wanted, " " $1 " ") ? "wanted" : "needed" }' "$SCRATCH/coming-names" >>"$STATE_DIR/installing"
+}
+settle_installed() {
+    [ -s "$STATE_DIR/installing" ] || { rm -f "$STATE_DIR/installing"; return 0; }
+    [ -e "$STATE_DIR/installed" ] || : >"$STATE_DIR/installed"
+    m_names | awk -v day="$(date -u +%Y-%m-%d)" '
+        FILENAME == ARGV[1] { print; known[$1] = 1; next }
+        FILENAME == "-" { there[$1] = 1; next }
+        there[$1] && !known[$1]++ { print $1, $2, day }' "$STATE_DIR/installed" - "$STATE_DIR/installing" >"$STATE_DIR/installed.new" &&
+        mv -f "$STATE_DIR/installed.new" "$STATE_DIR/installed" && rm -f "$STATE_DIR/installing"
+}
+
+# Packages of the driver's set that are about to come are kept, beside those that were proven last (PROVEN, NAME=VERSION): to go back needs no network.
+# Links where that is possible, so that emptying the cache does not matter and nothing is stored twice. Needs: KEEP (names; "" keeps nothing).
+KEPT=$STATE_DIR/kept
+keep_packages() {
+    [ -n "$KEEP" ] || return 0
+    mkdir -p -m 700 "$KEPT"
+    for one in $PROVEN; do m_kept "${one%%=*}" "${one#*=}"; done >"$SCRATCH/keep"
+    awk '$1 != "remove" { print $2 }' "$SCRATCH/changes" | grep -E "$KEEP" | while read -r name; do
+        version=$(awk -v name="$name" '$1 != "remove" && $2 == name { print $3; exit }' "$SCRATCH/changes")
+        file=$(m_archive "$name" "$version")
+        [ -z "$file" ] || ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"
+        m_kept "$name" "$version"
+    done >>"$SCRATCH/keep"
+    for file in "$KEPT"/*; do
+        [ ! -e "$file" ] || grep -qxF "$file" "$SCRATCH/keep" || rm -f "$file"
     done
 }

@@ -178,5 +178,8 @@ m_hold() {
     mkdir -p "$(dirname "$LOCKS")" && cat "$SCRATCH/new-locks" >"$LOCKS"
 }
 
+m_simulate_removal() { said=$1; shift; dnf "$said" no remove "$@" || grep -q '^Operation aborted' "$said"; }
+remove_all() { dnf "" yes remove "$@"; }
+
 # Nobody is in the middle of a change when the overlay is made over it.
 wait_for_lock

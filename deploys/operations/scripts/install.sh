@@ -1,9 +1,10 @@
 # Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
-# Needs: PACKAGES MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
+# Needs: PACKAGES WANTED MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
 SCRATCH=$STATE_DIR/transaction
 mkdir -p "$SCRATCH"
 placed=
 cleanup() {
+    settle_installed
     # shellcheck disable=SC2086
     [ -z "$placed" ] || rm -f $placed
     rm -rf "$SCRATCH" "$STATE_DIR/dkms" "$STATE_DIR/bundle"
@@ -12,14 +13,18 @@ trap 'cleanup' EXIT
 trap 'exit 143' TERM INT HUP
 
 drop_overrides
+settle_installed
 say "transaction: index"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed"; }
 m_release
+: >"$SCRATCH/changes"
+note_coming
 m_prepare
 # shellcheck disable=SC2086
 simulate $PACKAGES
 same_version
 together
+note_coming
 # dkms reads overrides per module, version and kernel: for as long as this transaction lasts, "make" is to fetch what the
 # rehearsal has compiled. dkms signs and installs it as ever; later kernels are compiled as ever.
 for kept in "$STATE_DIR"/dkms/*/*; do
@@ -30,6 +35,7 @@ for kept in "$STATE_DIR"/dkms/*/*; do
     printf '%s\nMAKE[0]="cp %s/*.ko . || { ${MAKE[0]:-false}; }"\n' "$OVERRIDE_MARK" "$kept" >"$override"
     placed="$placed $override"
 done
+keep_packages
 say "transaction: install"
 # shellcheck disable=SC2086
 m_transaction $PACKAGES || refuse "the packages could not be installed"

@@ -86,6 +86,7 @@ m_changes() {
         END { for (name in old) if (!(name in new)) print "remove", name, old[name] }' "$SCRATCH/before" "$SCRATCH/after"
 }
 m_version() { inside pacman -Q "$1" 2>/dev/null | awk '{ print $2 }'; }
+m_names() { inside pacman -Qq; }
 m_download() {
     # shellcheck disable=SC2046
     set -- $(plain "$@")
@@ -122,6 +123,31 @@ m_release() {
     if [ -n "${ROOT-}" ]; then configuration "" >"$SCRATCH/free.conf" && inside /bin/sh -c 'cat >/etc/pacman.conf' <"$SCRATCH/free.conf"
     else config=$SCRATCH/free.conf; configuration "" >"$config"; fi
 }
+
+# pacman removes what it is told and nothing else, or says what needs it: ":: removing NAME breaks dependency 'WHAT' required by OTHER". What came
+# because another package needed it stays where somebody else needs it by now.
+m_removable() {
+    names="$WANTED $NEEDED"
+    while [ -n "${names%% }" ]; do
+        # shellcheck disable=SC2086
+        transact -R --print $names >"$1.said" 2>&1 && break
+        before=$names names=
+        for name in $before; do
+            case " $NEEDED " in *" $name "*) if grep -q "removing $name breaks dependency" "$1.said"; then continue; fi ;; esac
+            names="$names $name"
+        done
+        [ "${names# }" != "${before# }" ] || break
+    done
+    # shellcheck disable=SC2086
+    if [ -n "${names%% }" ]; then printf '%s\n' $names; fi >"$1"
+}
+m_simulate_removal() {
+    said=$1; shift
+    inside pacman -Q >"$SCRATCH/before"
+    transact -R --print --print-format %n "$@" >"$said" 2>&1 || return 1
+    awk 'FILENAME == ARGV[1] { gone[$1] = 1; next } !($1 in gone)' "$said" "$SCRATCH/before" >"$SCRATCH/after"
+}
+m_remove() { wait_for_lock; transact -R "$@"; }
 
 # Nobody is in the middle of a change when the overlay is made over it.
 wait_for_lock

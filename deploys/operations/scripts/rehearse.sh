@@ -118,6 +118,7 @@ say "rehearsal: dependencies"
 simulate $PACKAGES
 same_version
 together
+given_up
 
 if [ -n "$MODULES" ]; then
     say "rehearsal: trial build of $MODULES"

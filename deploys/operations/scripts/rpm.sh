@@ -46,6 +46,7 @@ manage() {
 }
 
 m_version() { if inside rpm -q --quiet "$1" 2>/dev/null; then inside rpm -q --qf '%{EPOCH}:%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 | sed 's/^(none)://'; fi; }
+m_names() { inside rpm -qa --qf '%{NAME}\n'; }
 stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
 m_quiet() {
     inside /bin/sh -c 'for name in dracut mkinitrd grubby kernel-install update-bootloader udevadm; do
@@ -65,4 +66,30 @@ m_transaction() {
     [ -e "$SCRATCH/image-wanted" ] || return 0
     say "transaction: boot images"
     "$dracut" --force --regenerate-all || refuse "the boot images could not be built"
+}
+
+# rpm alone knows what needs what. A package that came because another one needed it stays where somebody else needs it by now; what is needed
+# of those that were asked for is found by the solver, and refused by name.
+m_removable() {
+    names="$WANTED $NEEDED"
+    while [ -n "${names%% }" ]; do
+        # shellcheck disable=SC2086
+        rpm -e --test $names >"$1.said" 2>&1 && break
+        sed -n 's/^[ \t]*\(.*\) is needed by (installed) .*/\1/p' "$1.said" | while read -r what _; do rpm -q --qf '%{NAME}\n' --whatprovides "$what"; done | sort -u >"$1.others"
+        before=$names names=
+        for name in $before; do
+            case " $NEEDED " in *" $name "*) if grep -qxF "$name" "$1.others"; then continue; fi ;; esac
+            names="$names $name"
+        done
+        [ "${names# }" != "${before# }" ] || break
+    done
+    # shellcheck disable=SC2086
+    if [ -n "${names%% }" ]; then printf '%s\n' $names; fi >"$1"
+}
+m_remove() {
+    dracut=$(command -v dracut) && dracut=$(readlink -f "$dracut") && [ -n "$dracut" ] && {
+        stub "$SCRATCH/dracut" "exit 0"
+        hide "$SCRATCH/dracut" "$dracut"
+    }
+    remove_all "$@"
 }

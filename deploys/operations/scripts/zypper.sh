@@ -139,5 +139,8 @@ m_hold() {
     cat "$SCRATCH/new-locks" >"$LOCKS"
 }
 
+m_simulate_removal() { said=$1; shift; zypper "$said" --no-refresh --xmlout remove --dry-run "$@" || { why_not "$said"; return 1; }; }
+remove_all() { zypper "" --no-refresh remove "$@"; }
+
 # Nobody is in the middle of a change when the overlay is made over it.
 wait_for_lock

@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     Check(platform.probe_complete, never="what was not read may be what breaks the host"),
     Check(platform.linux_x86_64, never="the packages are built for x86_64"),
     Check(platform.kernel_at_least_3_10, never="no driver builds on an older kernel"),
+    Check(platform.no_other_run, never="two runs at once would act on plans that no longer hold"),
     Check(platform.runs_as_root, never="nothing can be installed without root"),
     Check(platform.not_a_container, never="a container has no kernel of its own to put a driver into"),
     Check(platform.not_wsl, never="a Linux driver breaks the GPU of WSL"),
@@ -85,3 +86,17 @@ def judge(machine: Machine, settings: Settings) -> tuple[Finding, ...]:
     return tuple(
         replace(f, accepted=f.check in settings.accept and f.check in WAIVABLE) for f in findings if f is not None
     )
+
+
+# What must hold for a change of any kind, an uninstall too.
+_FOR_ANY_CHANGE = (
+    platform.no_other_run,
+    platform.runs_as_root,
+    packages.package_database_healthy,
+    packages.package_manager_free,
+)
+
+
+def may_change(machine: Machine, settings: Settings) -> tuple[Finding, ...]:
+    """Findings that stand in the way of any change of packages."""
+    return tuple(f for f in (check(machine, settings) for check in _FOR_ANY_CHANGE) if f is not None and f.stops)

@@ -12,6 +12,7 @@ from deploys.plan.driver_fabric import find_board
 from deploys.plan.driver_secure_boot import choose_secure_boot
 from deploys.plan.driver_source import choose_driver, signed_modules
 from deploys.plan.finding import Finding, stop, warn
+from deploys.plan.lease import LOOK
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
 from deploys.plan.versions import below
@@ -215,3 +216,16 @@ def _date(clock: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(clock))
     except (OverflowError, ValueError, OSError):
         return f"{clock:.0f} seconds since 1970"
+
+
+def no_other_run(machine: Machine, _settings: Settings) -> Finding | None:
+    """One run of this toolkit at a time; where it is not known who works on the host, the first step will find out."""
+    lease = machine.boot.lease
+    if lease is None or not lease.left:
+        return None
+    return stop(
+        "no_other_run",
+        f"{lease} is at work on this host",
+        "one run at a time: what this one would be planned on is changing",
+        f"look on the host: {LOOK}; when that run is over, run again. Where its controller has died, the host is free in {lease.left} s",
+    )

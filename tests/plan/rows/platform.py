@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploys.plan.lease import Lease
 from tests.plan.hosts import (
     changed,
     debian_12_bare,
@@ -25,6 +26,16 @@ PLATFORM = [
     ),
     stop("kernel_at_least_3_10", "unknown", debian_12_bare(kernels__running=None), "kernel unknown"),
     stop("kernel_at_least_3_10", "not a version", debian_12_bare(kernels__running="linux"), "kernel linux"),
+    ok("no_other_run", "nobody", BARE),
+    ok("no_other_run", "one that is over", debian_12_bare(boot__lease=Lease("a", "ops@control"))),
+    stop(
+        "no_other_run",
+        "another controller",
+        debian_12_bare(boot__lease=Lease("a", "ops@control", "p", 4711, 1_764_000_000, "The transaction", 120)),
+        'ops@control (pid 4711) since 16:00:00 UTC, step "The transaction" is at work',
+        "systemctl list-units",
+        "free in 120 s",
+    ),
     ok("runs_as_root", "root", BARE),
     ok("runs_as_root", "unknown: other checks stop then", EMPTY),
     stop("runs_as_root", "a user", debian_12_bare(platform__uid=1000), "uid 1000", "_sudo = True"),
