@@ -1,4 +1,4 @@
-"""Records of the model services on a host: containers of ours, and what a service answered when it was asked for its GPU."""
+"""Records of the model services on a host, and of all answers to the questions of the proof."""
 
 from __future__ import annotations
 

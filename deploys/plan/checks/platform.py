@@ -35,6 +35,7 @@ NEEDED_SUBJECTS = (
     "driver",
     "dkms",
     "holders",
+    "schedulers",
     "docker",
     "files",
     "units",
