@@ -18,7 +18,7 @@ from tests.hosts.engine_lab import Site
 from tests.hosts.sentinel_lab import KERNEL, Client, make_site
 
 REQUESTS = 10_000
-COMPOSE = "services:\n  page:\n    image: web:latest\n    command: [/bin/busybox, httpd, -f, -p, '80', -h, /www]\n    devices: [/dev/nvidia0]\n"
+COMPOSE = "services:\n  page:\n    image: web:latest\n    command: [/bin/busybox, httpd, -f, -p, '80', -h, /www]\n"
 
 
 @dataclass
@@ -104,10 +104,13 @@ def test_engine_is_told_to_let_containers_live_and_then_restarted(watched: Watch
 
 def test_model_services_and_compose_networks_beside_it(watched: Watched, tmp_path: Path) -> None:
     services = {"other": {"image": "web", "pull": "never", "command": ["/bin/busybox", "sleep", "9999"], "gpus": None}}
-    assert "other" in str(watched.run("deploys/inference_service.py", gpu_services=services))
+    assert watched.run("deploys/inference_service.py", gpu_services=services)["changed"] == [
+        "Services | Containers run as wanted"
+    ]
     (tmp_path / "network").mkdir()
     (tmp_path / "network/compose.yaml").write_text(COMPOSE)
     watched.run("deploys/monitoring.py", gpu_monitoring={"directory": str(tmp_path / "network")})
+    assert "network-page-1" in watched.site.host.nsenter("docker ps --format '{{.Names}}'").stdout
 
 
 def test_failed_run(watched: Watched) -> None:
