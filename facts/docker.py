@@ -67,9 +67,10 @@ engine() { timeout 8 docker -H unix:///var/run/docker.sock "$@" 2>/dev/null; }
 engine info --format '{{json .CDISpecDirs}}' | head -n 1 | tag cdi
 ids=$(engine ps -q --no-trunc) || exit 0
 [ -n "$ids" ] || { echo gpu-asked; exit 0; }
-shown=$(engine inspect --format '{{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' $ids) || exit 0
+shown=$(engine inspect --format '{{.ID}} {{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' $ids) || exit 0
 echo gpu-asked
-printf '%s\n' "$shown" | grep -i -e '|.*nvidia' -e '|.*"gpu"' | cut -d '|' -f 1 | tag gpu-container
+printf '%s\n' "$shown" | grep -i -e '|.*nvidia' -e '|.*"gpu"' | cut -d '|' -f 1 | sed 's/^[^ ]* //' | tag gpu-container
+printf '%s\n' "$shown" | cut -d '|' -f 1 | head -n 500 | tag container
 exit 0
 """
 )
@@ -101,6 +102,7 @@ def parse(text: str) -> Docker:
         rootless=tuple(sorted({int(uid) for uid in tagged.all("rootless") if uid.strip().isdecimal()})),
         default_runtime=_string(info.get("DefaultRuntime")) if answered else None,
         cgroup_driver=_string(info.get("CgroupDriver")) if answered else None,
+        containers={identity: name.strip().lstrip("/") for identity, name in tagged.words("container", 2)},
         gpu_containers=_gpu_containers(tagged, engine, running),
         running=running,
         live_restore=info["LiveRestoreEnabled"]

@@ -30,6 +30,7 @@ from facts import (
     packages,
     platform,
     record,
+    schedulers,
     sources,
     toolkit,
     units,
@@ -58,6 +59,7 @@ SUBJECTS: tuple[Subject[Any], ...] = (
     driver.SUBJECT,
     dkms.SUBJECT,
     holders.SUBJECT,
+    schedulers.SUBJECT,
     cuda.SUBJECT,
     docker.SUBJECT,
     toolkit.SUBJECT,
@@ -94,6 +96,8 @@ def parse_machine(text: str) -> Machine:
 def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
     images, offers = answers["initramfs"], answers["candidates"]
     installed = answers["kernels"].installed
+    pods = {uid: name for scheduler in answers["schedulers"] for uid, name in scheduler.pods.items()}
+    working = holders.named(answers["holders"], answers["docker"].containers, pods)
     return Machine(
         distribution=answers["distribution"],
         kernels=replace(
@@ -115,7 +119,7 @@ def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
             available=offers.available,
             sources=answers["sources"],
         ),
-        driver=replace(answers["driver"], dkms=answers["dkms"], holders=answers["holders"]),
+        driver=replace(answers["driver"], dkms=answers["dkms"], holders=working),
         cuda=answers["cuda"],
         docker=answers["docker"],
         toolkit=answers["toolkit"],
@@ -123,6 +127,7 @@ def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
         units=answers["units"],
         proven=answers["record"].proven,
         proven_before=answers["record"].before,
+        schedulers=answers["schedulers"],
         unknown=unknown,
     )
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deploys.knowledge.paths import UNITS
 from deploys.plan.machine import UnitState
 from facts.base import SubjectFact
 from facts.subject import Subject
 
+# "disabled" may be as old as systemd's last reload, which a host with GPUs in use does not get; is-enabled looks at the disk.
 _SCRIPT = f"""
 need systemctl
 [ -d /run/systemd/system ] || {{ echo 'missing systemd as the init of this machine'; exit 69; }}
-systemctl show -p Id,LoadState,ActiveState,UnitFileState {" ".join(UNITS)}
+shown=$(systemctl show -p Id,LoadState,ActiveState,UnitFileState {" ".join(UNITS)}) || exit
+printf '%s\\n' "$shown"
+printf '%s\\n' "$shown" | while IFS= read -r line; do
+  case $line in
+    Id=*) unit=${{line#Id=}} ;;
+    UnitFileState=disabled) printf '\\nId=%s\\nOnDisk=%s\\n' "$unit" "$(systemctl is-enabled "$unit")" ;;
+  esac
+done
+exit 0
 """
 
 
@@ -22,6 +33,8 @@ def parse(text: str) -> dict[str, UnitState]:
         name, load, active = (fields.get(key, "").strip() for key in ("Id", "LoadState", "ActiveState"))
         if name and load and active:
             found[name] = UnitState(name, load=load, active=active, enabled=fields.get("UnitFileState", "").strip())
+        elif name in found and fields.get("OnDisk"):
+            found[name] = replace(found[name], enabled=fields["OnDisk"].strip())
     return dict(sorted(found.items()))
 
 

@@ -21,7 +21,8 @@ _settings: dict[str, Any] = {
     "gpu_cuda": "auto",
     # Where Docker comes from: "docker" (Docker's repository), "distro", or "auto" as above.
     "gpu_docker_source": "auto",
-    # True: running containers outlive a restart of dockerd (taken over by a reload); False: they do not; None: as it is.
+    # True: running containers outlive a restart of dockerd (taken over by a reload), though new connections to ports that they publish are turned
+    # away for a moment; False: they do not; None: as it is.
     "gpu_docker_live_restore": None,
     # True: dockerd reads CDI specifications though its version (25 to 28.1) does so only when told. That takes a restart of dockerd, which
     # waits until no container would be ended by it. None: as it is.

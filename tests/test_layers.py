@@ -36,6 +36,7 @@ LAW: dict[str, tuple[str, ...]] = {
         "gevent",
         "paramiko",
         "click",
+        "yaml",
     ),
     "deploys": ("deploys.steps", "deploys.support", "deploys.plan", "deploys.knowledge", "pyinfra"),
 }

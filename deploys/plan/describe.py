@@ -18,6 +18,8 @@ from deploys.plan.holds import describe_holds
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proof_step import Step
+from deploys.plan.reboot import busy
+from deploys.plan.scheduling import describe_scheduler
 from deploys.plan.settings_values import Problem
 from deploys.plan.state import driver_state
 
@@ -56,6 +58,8 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines = [f"{name}: {plan.distro.label}, kernel {machine.kernels.running or 'unknown'}"]
     lines.append(_row("state", str(driver_state(machine))))
     lines += [_row("gpu", text) for text in _gpus(machine)]
+    lines += [_row("scheduler", describe_scheduler(s)) for s in machine.schedulers]
+    lines += [_row("in use by", users)] if (users := busy(machine)) else []
     for capability in plan.capabilities:
         lines += _capability(capability, set(plan.packages.missing))
     lines += _changes("file", [f for f in plan.files if not _present(f, machine)])

@@ -36,10 +36,10 @@ from deploys.plan.software import (
     Lock,
     Package,
     Packages,
-    Process,
     TextFile,
     UnitState,
 )
+from deploys.plan.work import Job, Process, Scheduler
 
 __all__ = [
     "NVIDIA_VENDOR",
@@ -58,6 +58,7 @@ __all__ = [
     "GpuProcess",
     "Hold",
     "Initramfs",
+    "Job",
     "Kernel",
     "KernelModule",
     "Kernels",
@@ -74,6 +75,7 @@ __all__ = [
     "Proof",
     "ProvenSet",
     "Record",
+    "Scheduler",
     "ServiceAnswer",
     "ServiceContainer",
     "ServiceProof",
@@ -279,6 +281,7 @@ class Machine(Record):
     units: Mapping[str, UnitState] = field(default_factory=dict)
     proven: ProvenSet | None = None
     proven_before: ProvenSet | None = None
+    schedulers: tuple[Scheduler, ...] = ()
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     @property

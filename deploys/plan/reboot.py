@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploys.plan.machine import Machine, Process
@@ -16,6 +17,11 @@ _TOLERATED_HOLDERS = (
     "dcgm-exporter",
     "nv-hostengine",
     "nvidia_gpu_exporter",
+    # Comes and goes with whatever watches the host, and only reads.
+    "nvidia-smi",
+    # Agents of Kubernetes: they tell it of the GPUs, and stay when a node is drained.
+    "nvidia-device-plugin",
+    "gpu-feature-discovery",
 )
 # Reads figures only, and comes back by itself.
 _TOLERATED_CONTAINERS = ("gpu-host-exporter",)
@@ -89,16 +95,31 @@ def working(machine: Machine) -> tuple[Process, ...]:
 
 
 def busy(machine: Machine) -> str:
-    """Who uses the GPUs, in words: processes, and containers that were given one, at work or not ("" nobody)."""
-    containers = [n for n in machine.docker.gpu_containers or () if n not in _TOLERATED_CONTAINERS]
+    """Who uses the GPUs, in words ("" nobody): processes, containers that were given one, at work or not, and the jobs of schedulers."""
     holders = working(machine)
     parts = [name_processes(holders)] if holders else []
     if machine.docker.gpu_containers is None:
         parts.append("containers, perhaps: the engine could not be asked")
-    if containers:
-        names = ", ".join(containers[:5]) + (f" and {len(containers) - 5} more" if len(containers) > 5 else "")
-        parts.append(f"container{'s' if len(containers) > 1 else ''} {names}")
+    named = {p.place for p in holders}
+    parts += _some(
+        "container", [n for n in machine.docker.gpu_containers or () if n not in _TOLERATED_CONTAINERS], named
+    )
+    for scheduler in machine.schedulers:
+        kind = _JOBS[scheduler.kind]
+        users = {job.name: f"{job.name} of {job.user}" for job in scheduler.jobs if job.user}
+        parts += _some(kind, [job.name for job in scheduler.jobs], named, users)
     return "; ".join(parts)
+
+
+# What a scheduler's work is called; as `Process.place` has it, so that nobody is named twice.
+_JOBS = {"slurm": "Slurm job", "kubernetes": "pod"}
+
+
+def _some(kind: str, names: Sequence[str], told: Collection[str], words: Mapping[str, str] | None = None) -> list[str]:
+    """The first five of those that no process has told of yet, as one text, or none."""
+    left = [(words or {}).get(name, name) for name in names if f"{kind} {name}" not in told]
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    return [f"{kind}{'s' if len(left) > 1 else ''} {', '.join(left[:5])}{more}"] if left else []
 
 
 def _program(process: Process) -> str:
@@ -106,6 +127,19 @@ def _program(process: Process) -> str:
 
 
 def name_processes(processes: tuple[Process, ...]) -> str:
-    """The first five in words."""
-    names = [f"{p.command or '?'} (pid {p.pid}, {p.user or '?'})" for p in processes]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    """The first five in words; those that hold the most memory first, because they are what an operator looks for."""
+    most = sorted(processes, key=lambda p: -(p.memory or 0))
+    more = f" and {len(most) - 5} more" if len(most) > 5 else ""
+    return "; ".join(_name(p) for p in most[:5]) + more
+
+
+def _name(process: Process) -> str:
+    place = f" in {process.place}" if process.place else ""
+    return f"{process.command or '?'}[{process.pid}] of {process.user or '?'}{place}{_memory(process.memory)}"
+
+
+def _memory(mib: int | None) -> str:
+    """Nothing where it is unknown; MiB below one GiB."""
+    if mib is None:
+        return ""
+    return f", {mib / 1024:.0f} GiB" if mib >= 1024 else f", {mib} MiB"

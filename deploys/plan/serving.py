@@ -1,4 +1,4 @@
-"""Records of the model services on a host, and what the host answers when it is asked for a proof."""
+"""Records of the model services on a host, and of all answers to the questions of the proof."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from deploys.plan.record import Record
+from deploys.plan.work import Process
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,6 @@ class DkmsEntry(Record):
 
 
 @dataclass(frozen=True)
-class Process(Record):
-    """A process that holds a device file. `user` and `command` as ps would print them."""
-
-    pid: int
-    user: str | None
-    command: str | None
-    devices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Driver(Record):
     """The NVIDIA driver. `loaded` and `loaded_flavour` ("proprietary" | "open") describe the module in the kernel;
 
@@ -135,7 +126,7 @@ class Docker(Record):
     `client`/`engine` are versions, "" when absent. `engine_error` holds what `docker version` said instead.
     `impostor` is "podman" or "snap" when the command is not the Docker that packages install, else "".
     `cdi`: the running engine reads CDI specifications; `hook_late`: the hook of `--gpus` came, or
-    changed, after its start; `gpu_containers`: names of running containers that were given a GPU; `flags`: long options of its command line; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
+    changed, after its start; `gpu_containers`: names of running containers that were given a GPU; `containers`: name of every running one by its id; `flags`: long options of its command line; `unit_hosts`: its unit names sockets (-H); `rootless`: user ids that run an engine of their own.
     `runtime_flag`: dockerd was started with `--add-runtime nvidia`. `compose` is the v2 plugin's version; `compose_v1` that of the old stand-alone program.
     """
 
@@ -148,6 +139,7 @@ class Docker(Record):
     cgroup_driver: str | None = None
     running: int | None = None
     gpu_containers: tuple[str, ...] | None = ()
+    containers: Mapping[str, str] = field(default_factory=dict)
     live_restore: bool | None = None
     cdi: bool | None = None
     hook_late: bool = False

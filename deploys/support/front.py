@@ -18,8 +18,9 @@ from pyinfra_cli.cli import cli
 from pyinfra_cli.main import main as run_pyinfra
 
 from deploys.plan import states
+from deploys.plan.inventory.records import InventoryError
 from deploys.plan.settings import Settings
-from deploys.support import rolling
+from deploys.support import foreign, rolling
 from deploys.support.board import BOARD
 from deploys.support.context import this_state
 from deploys.support.outcome import LEDGER, install, settle_failed
@@ -99,11 +100,26 @@ def _complete(line: CommandLine, cwd: Path) -> list[str]:
     if given[0] in COMMANDS or _is_deploy(cwd / given[0]):
         return [local, *line.words]
     _check_inventory(given[0], cwd)
+    if foreign.is_foreign(cwd / given[0]):
+        given[0] = line.words[line.positional[0]] = _read_foreign(given[0], cwd)
     if len(given) == 1:
         line.words.insert(line.positional[0] + 1, deploy)
     if not line.has("--group-data") and not _has_defaults(cwd / given[0], cwd):
         line.words[:0] = ["--group-data", _shown(ROOT / "inventories/group_data", cwd)]
     return line.words
+
+
+def _read_foreign(name: str, cwd: Path) -> str:
+    """Read it for the first time, so that what is wrong with it is said before anything else; returns what pyinfra reads in its place."""
+    inventory = Path(name) if cwd == Path.cwd() else cwd / name
+    try:
+        fleet = foreign.read_fleet(inventory)
+    except InventoryError as error:
+        raise UsageError(str(error)) from None
+    for note in fleet.notes:
+        sys.stderr.write(f"provision: {note}\n")
+    os.environ[foreign.VARIABLE] = str(inventory.absolute())
+    return _shown(ROOT / "inventories/from_file.py", cwd)
 
 
 def _shown(path: Path, cwd: Path) -> str:

@@ -24,7 +24,7 @@ def test_busy_gpus_put_a_reboot_off(host: SimpleNamespace) -> None:
     machine = replace(machine, driver=replace(machine.driver, holders=(worker,)))
     host.connector, host.log = object(), host.said.append
     assert commands(rebooted_when_needed, machine, allowed=True, timeout=60) == []
-    assert "put off: the GPUs are in use by python3 -m vllm (pid 4711, ml)" in host.said[0]
+    assert "put off: the GPUs are in use by python3 -m vllm[4711] of ml" in host.said[0]
 
 
 def test_consent_lets_a_reboot_end_somebodys_work(host: SimpleNamespace) -> None:

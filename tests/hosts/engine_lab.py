@@ -43,10 +43,10 @@ class Site:
     host: Host
     folder: Path
 
-    def run(self, deploy: str, **data: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, deploy: str, *options: str, **data: Any) -> subprocess.CompletedProcess[str]:
         data = {"gpu_report_dir": str(self.folder), **data}
         inventory = write_inventory(self.folder / "inventory.py", [self.host], data)
-        done = run_pyinfra(inventory, deploy, "-y")
+        done = run_pyinfra(inventory, deploy, "-y", *options)
         print(done.stdout[-2000:], done.stderr[-6000:])
         return done
 

@@ -22,8 +22,9 @@ from tests.plan.rows.holds import HOLDS
 from tests.plan.rows.kernel import KERNEL
 from tests.plan.rows.packages import PACKAGES
 from tests.plan.rows.platform import PLATFORM
+from tests.plan.rows.work import WORK
 
-CASES = [*PLATFORM, *GPU, *DRIVER, *KERNEL, *PACKAGES, *HOLDS, *CONTAINERS]
+CASES = [*PLATFORM, *GPU, *DRIVER, *KERNEL, *PACKAGES, *HOLDS, *CONTAINERS, *WORK]
 FUNCTIONS = {check.name: check.function for check in CHECKS}
 
 

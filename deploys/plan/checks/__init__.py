@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from deploys.plan.checks import containers, gpu, holds, packages, platform
+from deploys.plan.checks import containers, gpu, holds, packages, platform, work
 from deploys.plan.finding import Finding
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
@@ -51,7 +51,8 @@ CHECKS: tuple[Check, ...] = (
     Check(gpu.fabric_manager_available),
     Check(gpu.driver_branch_alive),
     Check(gpu.no_foreign_driver, never="two drivers on one host break each other"),
-    Check(gpu.gpu_idle_before_driver_change),
+    Check(work.gpu_idle_before_driver_change),
+    Check(work.scheduler_sends_no_work),
     Check(packages.package_database_healthy, never="the package manager would refuse, or make it worse"),
     Check(packages.package_manager_free, never="two package managers at once corrupt the database"),
     Check(holds.no_foreign_hold_in_the_way, never="what somebody else holds is theirs to release"),

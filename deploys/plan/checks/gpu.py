@@ -15,8 +15,6 @@ from deploys.plan.driver_kernel import judge_kernels
 from deploys.plan.driver_source import choose_driver, origin, source_label
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
-from deploys.plan.plan import make_plan
-from deploys.plan.reboot import busy
 from deploys.plan.settings import Settings
 
 
@@ -237,21 +235,3 @@ def from_vendor(machine: Machine, settings: Settings, name: str) -> bool | None:
 def _first(names: Sequence[str], count: int) -> str:
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more
-
-
-def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:
-    """Nobody's work is killed: a driver change or a reboot waits until the GPUs are idle."""
-    distro = find_distro(machine.distribution.id, machine.distribution.version)
-    users = busy(machine)
-    if not distro or not users or settings.drain:
-        return None
-    plan = make_plan(machine, settings, distro)
-    changes = bool(set(plan.driver.packages) & set(plan.packages.missing))
-    if not changes and not (plan.reboot.needed and plan.reboot.allowed):
-        return None
-    return stop(
-        "gpu_idle_before_driver_change",
-        f"the GPUs are in use by {users}",
-        f"idle GPUs, because {'the driver changes' if changes else 'a reboot is needed: ' + plan.reboot.why}",
-        "stop these (or wait for them), then run again",
-    )

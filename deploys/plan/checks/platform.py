@@ -36,6 +36,7 @@ NEEDED_SUBJECTS = (
     "driver",
     "dkms",
     "holders",
+    "schedulers",
     "docker",
     "files",
     "units",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploys.plan.machine import Package, Process
+from deploys.plan.machine import Package
 from tests.plan.hosts import (
     A100,
     B200,
@@ -20,11 +20,10 @@ from tests.plan.hosts import (
     debian_13_converged,
     from_origin,
     gpus,
-    holders,
     installed,
     offered,
 )
-from tests.plan.rows.case import BARE, CUDA_REPOSITORY, DONE, EMPTY, ok, stop, warn
+from tests.plan.rows.case import BARE, CUDA_REPOSITORY, DONE, ok, stop, warn
 
 DRIVER = [
     *(
@@ -212,61 +211,6 @@ DRIVER = [
         "apt-get purge libcuda1 libnvidia-ml1 nvidia-kernel-dkms nvidia-persistenced nvidia-smi",
     ),
     stop("no_foreign_driver", "the repository alone", installed(DONE, cuda_keyring="1.1-1"), "cuda-keyring"),
-    ok("gpu_idle_before_driver_change", "idle", BARE),
-    ok(
-        "gpu_idle_before_driver_change",
-        "in use, nothing changes",
-        debian_13_converged(driver__holders=holders("python3 serve.py")),
-    ),
-    ok("gpu_idle_before_driver_change", "unsupported distribution", changed(EMPTY, driver__holders=holders("python3"))),
-    *(
-        ok("gpu_idle_before_driver_change", f"{command!r} lets go", debian_12_bare(driver__holders=holders(command)))
-        for command in (
-            "/usr/bin/nvidia-persistenced --user nvpd",
-            "nvidia-persistenced",
-            "nvidia-persiste",
-            "/usr/bin/nvidia-persistenced --user nvpd --socket /run/other",
-        )
-    ),
-    stop(
-        "gpu_idle_before_driver_change",
-        "driver missing, GPU in use",
-        debian_12_bare(driver__holders=holders("python3 serve.py", "nvidia-persistenced")),
-        "python3 serve.py (pid 100, alice)",
-        "because the driver changes",
-    ),
-    stop(
-        "gpu_idle_before_driver_change",
-        "a name that only looks like the daemon's",
-        debian_12_bare(driver__holders=holders("python3 /tmp/nvidia-persistenced")),
-        "python3 /tmp/nvidia-persistenced",
-    ),
-    stop(
-        "gpu_idle_before_driver_change",
-        "another driver is loaded than the one on disk",
-        debian_13_converged(driver__loaded="550.90.07", driver__holders=holders("ollama serve")),
-        "ollama serve",
-        "reboot",
-    ),
-    ok(
-        "gpu_idle_before_driver_change",
-        "the same, but no reboot is allowed",
-        debian_13_converged(driver__loaded="550.90.07", driver__holders=holders("ollama serve")),
-        reboot="never",
-    ),
-    stop(
-        "gpu_idle_before_driver_change",
-        "nothing known of the process",
-        debian_12_bare(driver__holders=(Process(7, None, None),)),
-        "? (pid 7, ?)",
-    ),
-    stop(
-        "gpu_idle_before_driver_change",
-        "many",
-        debian_12_bare(driver__holders=holders(*(f"job-{n}" for n in range(9)))),
-        "job-4",
-        "and 4 more",
-    ),
     ok("module_flavour_kept", "the installed flavour", DONE),
     ok("module_flavour_kept", "nothing installed", BARE),
     stop(
