@@ -14,8 +14,11 @@ from pyinfra.api.output import echo
 from pyinfra.connectors import util
 
 LINE_LIMIT = 1 << 20
-# Beyond this the output of one command is read and dropped: no host may fill the controller's memory.
-TOTAL_LIMIT = 64 << 20
+# Bytes that one command may fill of the controller's memory. Beyond them nothing is read any more: who prints without an end
+# would keep the controller busy for as long as the command may take, and all other hosts waiting.
+TOTAL_LIMIT = 16 << 20
+# What Python needs to keep a line, beside its text.
+LINE_COST = 150
 
 
 def lines(stream: Any) -> Iterator[str]:
@@ -37,12 +40,21 @@ def read_buffer(
     """Stands in for `pyinfra.connectors.util.read_buffer`, with the same parameters."""
     total = 0
     for line in lines(io):
-        total += len(line)
+        total += len(line) + LINE_COST
         if total > TOTAL_LIMIT:
-            continue
+            _hang_up(name, io, output_queue)
+            return
         output_queue.put(util.OutputLine(name, line))
         if print_output:
             echo(print_func(line) if print_func else line, err=True)
+
+
+def _hang_up(name: str, io: Any, output_queue: Any) -> None:
+    """End a command that prints too much: its channel or pipe is closed, and of its words one line is left."""
+    channel = getattr(io, "channel", None)
+    (channel or io).close()
+    output_queue.queue.clear()
+    output_queue.put(util.OutputLine("stderr", f"more than {TOTAL_LIMIT >> 20} MiB on {name}: the command was cut off"))
 
 
 def tolerate_any_output() -> None:
