@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 from paramiko import SSHException
+from paramiko.ssh_exception import NoValidConnectionsError
 from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.state import MAX_PARALLEL
 from pyinfra.connectors import util
@@ -30,6 +31,8 @@ _CONNECTING = BoundedSemaphore(64)
 QUICK = 5.0
 # Seconds beyond a command's own limit, for what pyinfra does around it.
 GRACE = 5.0
+# Lines that are shown of a command whose connection was lost.
+KEPT_LINES = 5
 _TURNED_AWAY = ("banner", "eof", "closed", "reset", "no existing session")
 
 _TROUBLE: dict[str, str] = {}
@@ -76,8 +79,8 @@ def connect(connector: Any) -> None:
             pause = random.uniform(low, high)  # noqa: S311 - spreads tries, hides nothing
             now = time.monotonic()
             if not tries or now + pause > end or now - started > QUICK or not _was_turned_away(why):
-                _TROUBLE[host.name] = _words(why)
-                raise ConnectError(f"no connection: {_words(why)}")
+                _TROUBLE[host.name] = f"no connection: {_words(why)}"
+                raise ConnectError(_TROUBLE[host.name])
             gevent.sleep(pause)
 
 
@@ -117,7 +120,11 @@ def _was_turned_away(error: Exception) -> bool:
 
 
 def _words(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__
+    if isinstance(error, NoValidConnectionsError):
+        # One error per address of the name; the first says enough.
+        error = next(iter(error.errors.values()))
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text.strip() or type(error).__name__
 
 
 def _limit(host: Any) -> float:
@@ -153,9 +160,19 @@ def run_shell_command(connector: Any, *words: Any, **arguments: Any) -> Any:
         raise ConnectionError(_TROUBLE[host.name]) from error
     finally:
         timer.close()
-    if not done and output.stderr_lines:
-        _TROUBLE[host.name] = output.stderr_lines[-1][:200]
+    if not done:
+        _TROUBLE[host.name] = _failure(connector, output)
     return done, output
+
+
+def _failure(connector: Any, output: Any) -> str:
+    """Why a command failed, in a line; half of an answer is not shown to the operator."""
+    transport = connector.client.get_transport()
+    if transport is None or not transport.is_active():
+        del output.combined_lines[:-KEPT_LINES]
+        return "the connection was lost in the middle of an answer"
+    lines = output.stderr_lines
+    return str(lines[-1][:200]) if lines else ""
 
 
 def ask_password(prompt: str) -> str:

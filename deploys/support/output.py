@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gevent
 from paramiko.file import BufferedFile
 from pyinfra.api.output import echo
 from pyinfra.connectors import util
@@ -16,9 +17,11 @@ from pyinfra.connectors import util
 LINE_LIMIT = 1 << 20
 # Bytes that one command may fill of the controller's memory. Beyond them nothing is read any more: who prints without an end
 # would keep the controller busy for as long as the command may take, and all other hosts waiting.
-TOTAL_LIMIT = 16 << 20
+TOTAL_LIMIT = 8 << 20
 # What Python needs to keep a line, beside its text.
-LINE_COST = 150
+LINE_COST = 300
+# After so many lines the other hosts have their turn: where the next line is there already, nothing else makes way.
+TURN = 500
 
 
 def lines(stream: Any) -> Iterator[str]:
@@ -39,8 +42,10 @@ def read_buffer(
 ) -> None:
     """Stands in for `pyinfra.connectors.util.read_buffer`, with the same parameters."""
     total = 0
-    for line in lines(io):
+    for number, line in enumerate(lines(io), 1):
         total += len(line) + LINE_COST
+        if number % TURN == 0:
+            gevent.sleep(0)
         if total > TOTAL_LIMIT:
             _hang_up(name, io, output_queue)
             return
