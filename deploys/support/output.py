@@ -49,7 +49,8 @@ def read_buffer(
         if total > TOTAL_LIMIT:
             _hang_up(name, io, output_queue)
             return
-        output_queue.put(util.OutputLine(name, line))
+        # Its only reader comes after the end; `put` would wake one up, and give way to all other hosts, for every line.
+        output_queue.queue.append(util.OutputLine(name, line))
         if print_output:
             echo(print_func(line) if print_func else line, err=True)
 

@@ -13,6 +13,7 @@ from pyinfra.api import FactBase
 
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
+from deploys.support import quick  # noqa: F401 - before the facts
 from deploys.support.contain import trouble
 from deploys.support.context import is_executing, this_host, this_state
 from facts.probe import Probe

@@ -1,0 +1,54 @@
+"""What pyinfra 3.10 and Python do over and over for each host, done once or cheaply: most of what a host without changes costs the controller.
+
+Import this before any fact. The answers are the same ones (tests/deploys/test_quick.py compares them):
+
+* where an operation was called from: pyinfra asks `inspect`, which looks through all modules and reads sources for each frame,
+  though only file names and line numbers count;
+* the type hints of the global arguments: evaluated anew for each class of a fact, and for each operation of each host;
+* the collector of cycles: it looks again and again through modules that stay.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+from types import FrameType
+from typing import Any, NamedTuple
+
+from pyinfra.api import arguments, facts, util
+
+
+class Place(NamedTuple):
+    """What is asked of `inspect.getframeinfo`."""
+
+    filename: str
+    lineno: int
+
+
+def stack() -> list[tuple[FrameType]]:
+    """The frames that `inspect.stack` gives, without their sources."""
+    found: list[tuple[FrameType]] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        found.append((frame,))
+        frame = frame.f_back
+    return found
+
+
+def getframeinfo(frame: FrameType) -> Place:
+    """Where this frame is, without its source."""
+    return Place(frame.f_code.co_filename, frame.f_lineno)
+
+
+def started() -> None:
+    """All modules are there and stay: the collector need not look at them again."""
+    gc.freeze()
+    gc.enable()
+
+
+_util: Any = util
+_arguments: Any = arguments
+_facts: Any = facts
+_util.stack, _util.getframeinfo = stack, getframeinfo
+_arguments.all_global_arguments = _facts.all_global_arguments = functools.cache(arguments.all_global_arguments)
