@@ -12,7 +12,7 @@ from typing import Any
 
 from bench import contestants, latency, site, table
 from bench.contestants import Contestant
-from bench.measure import Sample, measure, median
+from bench.measure import Sample, best, measure
 from tests.bed.fleet import Fleet
 from tests.bed.shell import BedError
 
@@ -95,7 +95,7 @@ def round_of(bench: Bench, count: int, kind: str) -> tuple[str, list[tuple[Conte
                 if turn:
                     samples[contestant.name].append(sample)
     title = f"{count} hosts, {kind}, {options.latency} ms"
-    return title, [(c, median(samples[c.name])) for c in (*light, *heavy) if samples[c.name]]
+    return title, [(c, best(samples[c.name])) for c in (*light, *heavy) if samples[c.name]]
 
 
 def _once(contestant: Contestant, fleet: Fleet, folder: Path) -> Sample:

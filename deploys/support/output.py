@@ -20,8 +20,7 @@ LINE_LIMIT = 1 << 20
 TOTAL_LIMIT = 8 << 20
 # What Python needs to keep a line, beside its text.
 LINE_COST = 300
-# After so many lines the other hosts have their turn: where the next line is there already, nothing else makes way.
-TURN = 500
+PIECE = 1 << 16
 
 
 def lines(stream: Any) -> Iterator[str]:
@@ -40,19 +39,45 @@ def read_buffer(
     print_output: bool = False,
     print_func: Callable[[str], str] | None = None,
 ) -> None:
-    """Stands in for `pyinfra.connectors.util.read_buffer`, with the same parameters."""
-    total = 0
-    for number, line in enumerate(lines(io), 1):
-        total += len(line) + LINE_COST
-        if number % TURN == 0:
-            gevent.sleep(0)
+    """Stands in for `pyinfra.connectors.util.read_buffer`, with the same parameters.
+
+    Lines go straight into the queue: its only reader comes after the end, and `put` would give way to all other hosts for each.
+    """
+    if print_output:
+        _read_aloud(name, io, output_queue, print_func)
+        return
+    pieces, total = [], 0
+    for piece in _pieces(io):
+        pieces.append(piece)
+        total += len(piece) + LINE_COST * piece.count(b"\n")
         if total > TOTAL_LIMIT:
             _hang_up(name, io, output_queue)
             return
-        # Its only reader comes after the end; `put` would wake one up, and give way to all other hosts, for every line.
+    found = b"".join(pieces).decode("utf-8", errors="replace").split("\n")
+    if not found[-1]:
+        found.pop()
+    output_queue.queue.extend(util.OutputLine(name, line) for line in found)
+
+
+def _pieces(io: Any) -> Iterator[bytes]:
+    """What comes, a piece at a time, as bytes; after each the other hosts have their turn."""
+    if isinstance(io, BufferedFile):
+        io._flags |= io.FLAG_BINARY  # type: ignore[attr-defined]
+    while piece := io.read(PIECE):
+        yield piece if isinstance(piece, bytes) else piece.encode(errors="replace")
+        gevent.sleep(0)
+
+
+def _read_aloud(name: str, io: Any, output_queue: Any, print_func: Callable[[str], str] | None) -> None:
+    """Line by line as they come, for whoever asked to see them."""
+    total = 0
+    for line in lines(io):
+        total += len(line) + LINE_COST
+        if total > TOTAL_LIMIT:
+            _hang_up(name, io, output_queue)
+            return
         output_queue.queue.append(util.OutputLine(name, line))
-        if print_output:
-            echo(print_func(line) if print_func else line, err=True)
+        echo(print_func(line) if print_func else line, err=True)
 
 
 def _hang_up(name: str, io: Any, output_queue: Any) -> None:

@@ -5,6 +5,7 @@ Import this before any fact. The answers are the same ones (tests/deploys/test_q
 * where an operation was called from: pyinfra asks `inspect`, which looks through all modules and reads sources for each frame,
   though only file names and line numbers count;
 * the type hints of the global arguments: evaluated anew for each class of a fact, and for each operation of each host;
+* which of a host's data are global arguments: looked for in all its groups, thirty names for each operation and each fact;
 * the collector of cycles: it looks again and again through modules that stay.
 """
 
@@ -13,10 +14,12 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+from copy import copy
 from types import FrameType
 from typing import Any, NamedTuple
 
 from pyinfra.api import arguments, facts, util
+from pyinfra.api.host import HostData
 
 
 class Place(NamedTuple):
@@ -41,9 +44,29 @@ def getframeinfo(frame: FrameType) -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno)
 
 
+def lookup(data: Any, key: str) -> Any:
+    """`HostData.__getattr__`: an item of the host's data. Raises AttributeError.
+
+    What is set during the run (`host.data.x = ...`), or by a deploy around this operation, is looked up each time, as ever.
+    """
+    host = data.host
+    if not key.startswith("_") or key in data.override_datas or host.current_deploy_data or host.current_op_deploy_data:
+        return _lookup(data, key)
+    known = data.__dict__.setdefault("known_by_quick", {})
+    if key not in known:
+        try:
+            known[key] = _lookup(data, key)
+        except AttributeError as error:
+            known[key] = error
+    if isinstance(known[key], AttributeError):
+        raise known[key].with_traceback(None)
+    return copy(known[key])
+
+
 def started() -> None:
-    """All modules are there and stay: the collector need not look at them again."""
+    """All modules are there and stay: the collector need not look at them again, nor often at the records of hosts."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
@@ -51,4 +74,7 @@ _util: Any = util
 _arguments: Any = arguments
 _facts: Any = facts
 _util.stack, _util.getframeinfo = stack, getframeinfo
+_lookup: Any = HostData.__getattr__
+_host_data: Any = HostData
+_host_data.__getattr__ = lookup
 _arguments.all_global_arguments = _facts.all_global_arguments = functools.cache(arguments.all_global_arguments)

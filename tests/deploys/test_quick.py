@@ -33,6 +33,36 @@ assert arguments.all_global_arguments() is arguments.all_global_arguments()
 """
 
 
+DATA = """
+from types import SimpleNamespace
+from pyinfra.api.host import HostData
+host = SimpleNamespace(current_deploy_data=None, current_op_deploy_data=None)
+asked = []
+class Group(dict):
+    def __getitem__(self, key):
+        asked.append(key)
+        return super().__getitem__(key)
+group = Group(_sudo=True, _env={"A": "1"}, gpu_x=1)
+data = HostData(host, lambda: group)
+from deploys.support import quick
+for _ in range(2):
+    assert data._sudo is True and data.get("_su_user", 7) == 7 and data.gpu_x == 1
+assert asked.count("_sudo") == 1 and asked.count("_su_user") == 1 and asked.count("gpu_x") == 2, asked
+data._env["B"] = "2"
+assert data._env == {"A": "1"}
+data._sudo = False
+assert data._sudo is False
+host.current_deploy_data = {"x": 1}
+asked.clear()
+assert data._env == {"A": "1"} and asked == ["_env"]
+"""
+
+
+def test_data_are_found_as_before_and_global_arguments_looked_up_once() -> None:
+    done = subprocess.run([sys.executable, "-c", DATA], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_operations_identity_and_arguments_stay_what_they_were() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
