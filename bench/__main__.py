@@ -24,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("scenario", nargs="?", default="no-op", choices=("no-op", "first", "isolation"))
     found.add_argument("--hosts", type=_numbers, default=[1, 8, 32], help="sizes of the fleet: 1,8,32,100")
     found.add_argument("--latency", type=_milliseconds, default=0, help="round trip to the hosts: 50ms")
+    found.add_argument(
+        "--work-hosts", type=int, default=32, help="larger fleets only answer: they would measure themselves"
+    )
     found.add_argument("--runs", type=int, default=3, help="counted runs of each contestant")
     found.add_argument("--no-ansible", dest="ansible", action="store_false", help="only what needs no other tool")
     found.add_argument("--ansible-hosts", type=int, default=8, help="no Ansible on larger fleets: it takes minutes")

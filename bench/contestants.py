@@ -12,6 +12,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
+from tests.bed.cache import cache_folder
 from tests.bed.shell import REPOSITORY, run
 
 PLAY = Path(__file__).parent / "ansible"
@@ -76,12 +77,12 @@ def ssh_loops(fleet: Fleet, probe: str) -> list[Contestant]:
     ]
 
 
-def environment(folder: Path) -> tuple[str, str]:
-    """Ansible's program and the folder of Mitogen's strategies ("" without), installed from this machine's own package index.
+def environment() -> tuple[str, str]:
+    """Ansible's program and the folder of Mitogen's strategies ("" without), installed once from this machine's own package index.
 
     Raises BedError when Ansible cannot be installed.
     """
-    venv = folder / "ansible"
+    venv = cache_folder() / "bench-ansible"
     if not (venv / "bin/ansible-playbook").exists():
         shutil.rmtree(venv, ignore_errors=True)
         run([sys.executable, "-m", "venv", venv], timeout=300)

@@ -1,7 +1,6 @@
 """`bench/run first`: a bare host each for this toolkit and for the play of Ansible, with the same packages; what each did there is counted.
 
-With `--real` they are Debian 13 with Debian's own packages and a real DKMS build, which takes many minutes; the play is then the sequence
-in which the roles of others install it. Otherwise they are Ubuntu with small stand-ins, whose figures show what each does around the packages.
+The packages are small stand-ins, so the figures show what each does around them: no compiler runs, and nothing large is fetched.
 """
 
 from __future__ import annotations
@@ -43,11 +42,11 @@ class Run:
     counts: dict[str, int]
 
 
-def main(options: Namespace) -> int:
+def main(_options: Namespace) -> int:
     """Both in one run, one after the other; ratios first."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        program, mitogen = contestants.environment(folder)
+        program, _ = contestants.environment()
         with site.bare(folder, "product", "ansible") as (ours, theirs):
             for family in (ours, theirs):
                 note(family.host)
@@ -65,7 +64,6 @@ def main(options: Namespace) -> int:
             other = Run("Ansible", time.monotonic() - started, count(theirs.host))
             print(done.stdout[-1500:])
         print(report([product, other]))
-    del mitogen, options
     return 0
 
 

@@ -35,7 +35,7 @@ def main(options: Namespace) -> int:
     """Every round's table on the terminal as soon as it is over, and all of them at the end."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        play = contestants.environment(folder) if options.ansible else ("", "")
+        play = contestants.environment() if options.ansible else ("", "")
         with site.converged(folder) as converged:
             host = converged.host
             seconds = alone(converged)
@@ -46,7 +46,7 @@ def main(options: Namespace) -> int:
             print(table.of_host(seconds), flush=True)
             rounds = []
             for count in options.hosts:
-                for kind in ("work", "answer"):
+                for kind in ("work", "answer") if count <= options.work_hosts else ("answer",):
                     rounds.append(round_of(bench, count, kind))
                     print(table.of_round(*rounds[-1]), flush=True)
         print(table.summary(rounds))
