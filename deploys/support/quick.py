@@ -67,7 +67,6 @@ def started() -> None:
     """All modules are there and stay: the collector need not look at them again, nor often at the records of hosts."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    gc.enable()
 
 
 _util: Any = util
