@@ -122,7 +122,7 @@ def job(host: Host, plan: Plan) -> dict[str, Any]:
     files = {f.path: {"path": f.path, "content": (host.root / f.path.lstrip("/")).read_text()} for f in plan.files}
     packages = {c.name: list(c.packages) for c in plan.capabilities}
     return {
-        "keys": [f for p, f in files.items() if p.endswith(".asc")],
+        "apt_keys": [f for p, f in files.items() if p.endswith(".asc")],
         "sources": [f for p, f in files.items() if p.endswith(".sources")],
         "nouveau": next(f for p, f in files.items() if "nouveau" in p),
         "paths": [f for p, f in files.items() if p.endswith(("-cuda.sh", "-cuda.conf"))],
