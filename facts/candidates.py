@@ -112,7 +112,7 @@ def _origins(policy: _Policy) -> tuple[str, ...]:
     return tuple(line for version, offers in policy.table if version == policy.installed for line in offers)
 
 
-SUBJECT = Subject("candidates", _SCRIPT, parse, Candidates(), seconds=60, limit=200_000)
+SUBJECT = Subject("candidates", _SCRIPT, parse, Candidates(), seconds=60, limit=200_000, slow=True)
 
 
 class PackageCandidates(SubjectFact[Candidates]):

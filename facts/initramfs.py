@@ -106,7 +106,7 @@ def _image(path: str, names: list[tuple[str, str]]) -> Initramfs:
 
 
 _NOTHING: dict[str, Initramfs] = {}
-SUBJECT = Subject("initramfs", _SCRIPT, parse, _NOTHING, seconds=60)
+SUBJECT = Subject("initramfs", _SCRIPT, parse, _NOTHING, seconds=60, slow=True)
 
 
 class BootImages(SubjectFact[dict[str, Initramfs]]):

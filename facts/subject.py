@@ -24,7 +24,8 @@ MISSING = 69
 class Subject(Generic[T_co]):
     """One section. `script` is a POSIX shell fragment, `parse` a pure and total function of its output.
 
-    `unknown` stands in when the section failed; `seconds` and `limit` (bytes) bound the section on the host.
+    `unknown` stands in when the section failed; `seconds` and `limit` (bytes) bound the section on the host. A `slow` one runs
+    beside the others.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Subject(Generic[T_co]):
     unknown: T_co
     seconds: int = 30
     limit: int = 64_000
+    slow: bool = False
 
 
 # Functions that fragments may use.
@@ -69,17 +71,26 @@ section() {
   } 3>&1 )
   printf '\n### %s end %s\n' "$1" "$code"
 }
+beside() { exec 4>&1; section "$@"; }
 """
 
 
 def build_command(subjects: Sequence[Subject[object]]) -> str:
-    """The shell command that asks for these subjects, in this order."""
-    calls = [f"section {s.name} {s.seconds} {s.limit} {shlex.quote(s.script.strip())}" for s in subjects]
+    """The shell command that asks for these subjects: slow ones at the same time, the others in this order, before them."""
+    slow = [s for s in subjects if s.slow] if len(subjects) > 1 else []
+    calls = "\n".join(f"section {_words(s)}" for s in subjects if s not in slow)
+    for subject in slow:
+        # Its answer waits in the pipe until those before it are through: no file, and no line of one within another.
+        calls = f"beside {_words(subject)} | {{\n{calls}\ncat\n}}"
     lines = [
         f"prelude={shlex.quote(PRELUDE.lstrip())}",
         _RUNNER.strip(),
         f"printf '\\n### {PROBE} begin 1\\n'",
-        *calls,
+        calls,
         f"printf '\\n### {PROBE} end 0\\n'",
     ]
     return "\n".join(lines)
+
+
+def _words(subject: Subject[object]) -> str:
+    return f"{subject.name} {subject.seconds} {subject.limit} {shlex.quote(subject.script.strip())}"

@@ -62,6 +62,9 @@ _settings: dict[str, Any] = {
     # With --rolling: how many hosts may be down at once, and how many may fail before no other is begun. The first host goes alone.
     "gpu_max_unavailable": 1,
     "gpu_max_failed": 0,
+    # Seconds until a host must have been connected to, and for all that is read of it at first; who needs longer is left out of the run.
+    "gpu_connect_timeout": 30,
+    "gpu_probe_timeout": 180,
     # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
     "gpu_reboot": "when-needed",
     # Seconds that a host may take to come back.

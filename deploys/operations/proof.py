@@ -23,30 +23,27 @@ from deploys.support.guard import guarded, log_error, refuse_host
 from deploys.support.lease import release
 from deploys.support.outcome import current
 from deploys.support.run import say
-from deploys.support.world import PROBE_LIMIT, machine
+from deploys.support.world import ask, machine
 from facts.container_proof import SUBJECT as CONTAINER_SUBJECT
 from facts.container_proof import ContainerGpuProof
 from facts.monitoring import MonitoringAnswers
+from facts.proof import SUBJECT as HOST_SUBJECT
 from facts.proof import GpuProof
 from facts.service_proof import ServicesProof
 
 Commands = Generator[Any, None, None]
 
-CONTAINER_LIMIT = CONTAINER_SUBJECT.seconds + 30
+HOST_LIMIT, CONTAINER_LIMIT = HOST_SUBJECT.seconds + 30, CONTAINER_SUBJECT.seconds + 30
 
 
 def _services(settings: Settings) -> ServiceProof:
     """What the host says of its services."""
     kinds = {kind: tuple(n for n, s in settings.services.items() if s.kind == kind) for kind in ("container", "raw")}
-    found = this_host().get_fact(ServicesProof, containers=kinds["container"], units=kinds["raw"], _timeout=PROBE_LIMIT)
-    return found if isinstance(found, ServiceProof) else ServiceProof()
+    return ask(ServicesProof, containers=kinds["container"], units=kinds["raw"])
 
 
 def _monitoring(wanted: Monitoring) -> MonitoringProof:
-    found = this_host().get_fact(
-        MonitoringAnswers, prometheus=wanted.prometheus_port, grafana=wanted.grafana_port, _timeout=PROBE_LIMIT
-    )
-    return found if isinstance(found, MonitoringProof) else MonitoringProof()
+    return ask(MonitoringAnswers, prometheus=wanted.prometheus_port, grafana=wanted.grafana_port)
 
 
 def _container(now: Machine, host_answer: Proof, settings: Settings) -> ContainerProof | None:
@@ -58,14 +55,13 @@ def _container(now: Machine, host_answer: Proof, settings: Settings) -> Containe
         why = access.problem or "dockerd does not read CDI specifications yet"
         return ContainerProof(skipped=dict.fromkeys(("run", "option", "compose", "reload"), why))
     count = len(now.gpus)
-    found = this_host().get_fact(
+    return ask(
         ContainerGpuProof,
         words=docker_arguments(access, ALL, count),
         compose=compose_fragment(access, ALL, count) if now.docker.compose else "",
         reload=_no_reload(now),
-        _timeout=CONTAINER_LIMIT,
+        limit=CONTAINER_LIMIT,
     )
-    return found if isinstance(found, ContainerProof) else ContainerProof()
 
 
 def _no_reload(now: Machine) -> str:
@@ -131,8 +127,7 @@ def _judge(settings: Settings, *, compare: bool = False) -> tuple[str, str]:
     """The verdict, and why it is no better; the chain is shown and remembered."""
     host = this_host()
     now = machine()
-    found = host.get_fact(GpuProof, _timeout=PROBE_LIMIT)
-    answer = found if isinstance(found, Proof) else Proof()
+    answer = ask(GpuProof, limit=HOST_LIMIT)
     steps = prove(now, answer, settings, _container(now, answer, settings))
     if settings.services:
         steps = (*steps, *prove_services(settings.services, _services(settings)))

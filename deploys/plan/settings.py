@@ -39,7 +39,7 @@ class Settings:
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
     Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
-    `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
+    `connect_timeout`, `probe_timeout`, `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `rollback`: a host whose proof fails goes back to the packages that it was proven with.
     `uninstall_services`: deploys/uninstall.py takes model services and monitoring away too.
     `report_dir` is a folder on the controller.
@@ -68,6 +68,8 @@ class Settings:
     hold_days: int = 90
     max_unavailable: int = 1
     max_failed: int = 0
+    connect_timeout: int = 30
+    probe_timeout: int = 180
     reboot: Literal["when-needed", "never"] = "when-needed"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
@@ -105,6 +107,8 @@ _VALIDATORS: Mapping[str, Validator] = {
     "hold_days": values.whole_number(1, None, "days"),
     "max_unavailable": values.whole_number(1, None, "hosts"),
     "max_failed": values.whole_number(0, None, "hosts"),
+    "connect_timeout": values.whole_number(1, 600, "seconds"),
+    "probe_timeout": values.whole_number(1, 3600, "seconds"),
     "reboot": values.choice("when-needed", "never"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),

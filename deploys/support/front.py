@@ -20,7 +20,7 @@ from pyinfra_cli.main import main as run_pyinfra
 from deploys.plan import states
 from deploys.plan.inventory.records import InventoryError
 from deploys.plan.settings import Settings
-from deploys.support import foreign, rolling
+from deploys.support import foreign, quick, rolling
 from deploys.support.board import BOARD
 from deploys.support.context import this_state
 from deploys.support.outcome import LEDGER, install, settle_failed
@@ -193,6 +193,7 @@ def exit_code(end: End, hosts: Sequence[str] = ()) -> int:
 
 def main() -> None:
     """Run pyinfra with the arguments of this process."""
+    quick.started()
     cwd, terminal = Path.cwd(), sys.stdin is not None and sys.stdin.isatty()
     if "--rolling" in sys.argv[1:]:
         sys.exit(_rolling([word for word in sys.argv[1:] if word != "--rolling"], cwd))

@@ -15,6 +15,7 @@ from deploys.support.outcome import current
 
 P = ParamSpec("P")
 Commands = Generator[Any, None, None]
+FALSE_LIMIT = 30
 
 
 def log_error(text: str) -> None:
@@ -55,6 +56,7 @@ def guarded(generator: Callable[P, Commands]) -> Callable[P, Commands]:
             yield StringCommand("false")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach pyinfra
             log_error(f"{generator.__name__}: {type(error).__name__}: {error}")
-            yield StringCommand("false")
+            # With a limit: the host may be one that answers nothing any more.
+            yield StringCommand("false", _timeout=FALSE_LIMIT)
 
     return inner

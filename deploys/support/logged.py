@@ -26,7 +26,9 @@ def logged_unit(step: str, script: str, limit: int, *, may_stop: bool = True) ->
 
     With `may_stop` False the unit is never killed: dpkg must not be cut off. At the limit only the waiting ends.
     """
-    yield StringCommand(start_command(step, limit, may_stop=may_stop), _stdin=script)
+    # The waiting ends on the host; this ends it where the host itself has stopped to answer.
+    command = start_command(step, limit, may_stop=may_stop)
+    yield StringCommand(command, _stdin=script, _timeout=limit + 2 * GRACE)
 
 
 def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:

@@ -16,6 +16,7 @@ from pyinfra.api.state import StateStage
 from deploys.plan.result import Document, Outcome, Timing, document
 from deploys.plan.states import ORDER
 from deploys.support import reports
+from deploys.support.contain import trouble
 from deploys.support.context import is_recording, this_host, this_state
 
 __all__ = ["LEDGER", "Ledger", "Outcome", "Timing", "current", "install", "settle_failed", "table", "tell"]
@@ -56,7 +57,7 @@ def settle_failed(state: Any) -> None:
         outcome = LEDGER.outcomes.get(host.name)
         if outcome is None:
             LEDGER.of(host.name).state = "unreachable"
-            LEDGER.of(host.name).detail = "no connection"
+            LEDGER.of(host.name).detail = trouble(host) or "no connection"
         elif host in state.failed_hosts and outcome.state in ("planned", "failed", "passed"):
             outcome.state = "failed"
             outcome.detail = outcome.detail or "a step failed; see above"

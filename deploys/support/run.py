@@ -22,6 +22,7 @@ from deploys.plan.settings import Settings, parse_settings
 from deploys.plan.settings_values import SettingsError
 from deploys.support import world
 from deploys.support.board import BOARD
+from deploys.support.contain import contain
 from deploys.support.context import is_local, is_recording, reboots_itself, this_host, this_state
 from deploys.support.guard import log_error, refuse_host
 from deploys.support.heartbeat import Progress, over, timed
@@ -52,6 +53,7 @@ def start() -> None:
         return
     LEDGER.begun = True
     install()
+    contain()
     tolerate_any_output()
     BOARD.watch()
     LEDGER.dry = "--dry" in sys.argv
@@ -123,6 +125,7 @@ def read_settings() -> Settings | None:
         refuse("refused", f"settings: {', '.join(p.key for p in error.problems)}")
         return None
     LEDGER.report_dir = settings.report_dir
+    world.limit_probe(settings.probe_timeout)
     outcome = current()
     outcome.max_unavailable, outcome.max_failed = settings.max_unavailable, settings.max_failed
     return settings

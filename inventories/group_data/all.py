@@ -8,7 +8,8 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from deploys.support.transport import tuned_transport  # noqa: E402 - the path comes first
+from deploys.support import contain as _contain  # noqa: E402 - the path comes first
+from deploys.support.transport import tuned_transport  # noqa: E402
 
 __all__ = [
     "ssh_connect_retries",
@@ -23,3 +24,7 @@ ssh_paramiko_connect_kwargs = {"transport_factory": tuned_transport}
 ssh_connect_retries = 5
 ssh_connect_retry_min_delay = 0.5
 ssh_connect_retry_max_delay = 2.0
+
+# Before the first connection: a host that is silent, or asks for sudo's password, must not hold the others.
+_contain.contain()
+_contain.fit_parallel()

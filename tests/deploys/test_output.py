@@ -25,16 +25,29 @@ def test_bytes_that_are_no_text_do_not_end_the_reading() -> None:
 
 def test_endless_line_is_cut_into_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "LINE_LIMIT", 4)
-    assert _read(b"abcdefgh\nij\n") == ["abcd", "efgh", "", "ij"]
+    found: queue.Queue[OutputLine] = queue.Queue()
+    output.read_buffer("stdout", io.BytesIO(b"abcdefgh\nij\n"), found, print_output=True)
+    assert [line.line for line in found.queue] == ["abcd", "efgh", "", "ij"]
 
 
-def test_output_beyond_the_limit_is_dropped_but_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "TOTAL_LIMIT", 10)
-    stream = io.BytesIO(b"12345\n" * 100)
+@pytest.mark.parametrize("text", [b"", b"\n", b"a", b"a\n", b"a\n\nb\r\n", b"a\nb"])
+@pytest.mark.parametrize("piece", [1, 3, 1 << 16])
+def test_pieces_give_the_lines_that_reading_line_by_line_gives(
+    monkeypatch: pytest.MonkeyPatch, text: bytes, piece: int
+) -> None:
+    monkeypatch.setattr(output, "PIECE", piece)
+    assert _read(text) == list(output.lines(io.BytesIO(text)))
+
+
+def test_endless_output_is_cut_off_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short lines cost far more memory than their text: both count."""
+    monkeypatch.setattr(output, "TOTAL_LIMIT", 10 * output.LINE_COST)
+    stream = io.BytesIO(b"y\n" * 100)
     found: queue.Queue[OutputLine] = queue.Queue()
     output.read_buffer("stdout", stream, found)
-    assert found.qsize() == 2
-    assert stream.read() == b""
+    (line,) = found.queue
+    assert (line.buffer_name, "cut off" in line.line) == ("stderr", True)
+    assert stream.closed
 
 
 def test_real_pyinfra_command_with_bytes_that_are_no_text_ends() -> None:

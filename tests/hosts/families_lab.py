@@ -130,12 +130,17 @@ def stock_deb(host: Host, repos: RpmRepositories, key: Path) -> Family:
     toolkit = "nvidia-container-toolkit"
     debs.publish(www / f"ubuntu-{toolkit}", rows[toolkit], (repos.home, OWNER))
     debs.publish(www / "ubuntu-base", rows[""], (repos.home, DISTRO), "noble/main")
+    point_deb(host, repos)
+    urls = {name: repos.url(f"ubuntu-{name}") for name in ("cuda", "docker", toolkit)}
+    return Family(host, mirrors(urls, key), first, after)
+
+
+def point_deb(host: Host, repos: RpmRepositories) -> None:
+    """Have an Ubuntu host take its packages from the stand-in of its distribution's archive."""
     host.put("/usr/share/keyrings/ubuntu-archive-keyring.asc", repos.key(DISTRO))
     host.nsenter("rm -f /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list; : >/etc/apt/sources.list")
     source = f"Types: deb\nURIs: {repos.url('ubuntu-base')}\nSuites: noble\nComponents: main\nSigned-By: /usr/share/keyrings/ubuntu-archive-keyring.asc\n"
     host.put("/etc/apt/sources.list.d/ubuntu.sources", source)
-    urls = {name: repos.url(f"ubuntu-{name}") for name in ("cuda", "docker", toolkit)}
-    return Family(host, mirrors(urls, key), first, after)
 
 
 def stock_arch(lab: PacmanLab) -> Family:

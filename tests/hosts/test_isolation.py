@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bed.fleet import Fleet
 from tests.bed.host import Host
 from tests.bed.inventory import Member, run_pyinfra, write_inventory
+from tests.hosts import isolation_lab
+from tests.hosts.isolation_lab import ANSWER, CONNECT, WAYS
 
 
 def test_bad_neighbours_do_not_disturb_good_hosts(make_host: Callable[..., Host], tmp_path: Path) -> None:
@@ -45,3 +48,23 @@ def test_settings_of_one_host_refuse_that_host_alone(make_host: Callable[..., Ho
     assert bad.count_commands() == commands, "not even a probe was sent"
     for key in ("gpu_driver_branch", "gpu_profil", "gpu_expected_gpus"):
         assert key in run.stderr
+
+
+def test_ten_bad_hosts_of_twenty_fail_alone_and_by_name(make_host: Callable[..., Host], tmp_path: Path) -> None:
+    """Each is bad in another way; `bench/run isolation` tries the ways one by one."""
+    fleet = Fleet.of(make_host("bookworm", "fleet"), isolation_lab.SIZE, isolation_lab.answers())
+    alone = isolation_lab.run(fleet, tmp_path, {})
+    bad = dict(zip(list(fleet.addresses)[::2], WAYS, strict=True))
+    done = isolation_lab.run(fleet, tmp_path, bad)
+    print(done.text[-6000:])
+    assert (alone.code, done.code) == (0, 1)
+    assert {h["state"] for h in alone.hosts.values()} == {"ready"}
+    for name, before in alone.hosts.items():
+        if name not in bad:
+            assert done.hosts[name] == before
+            assert done.row(name).split() == alone.row(name).split()
+    for name, way in bad.items():
+        found, expected = done.hosts[name], WAYS[way]
+        assert (way, found["state"], expected.words in found["detail"]) == (way, expected.state, True), found["detail"]
+        assert done.row(name).split()[1] == expected.state
+    assert done.seconds < 2 * alone.seconds + CONNECT + ANSWER

@@ -63,6 +63,20 @@ def test_a_section_is_framed_bounded_and_clean(script: str, problem: str, text: 
     assert (found.problem, found.text) == (problem, text)
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_slow_sections_run_beside_the_others_and_stay_whole(tmp_path: Path, shell: str) -> None:
+    """They wait for each other here: one after the other, each would meet nobody. The second fills more than a pipe."""
+    for name in ("a", "b"):
+        os.mkfifo(tmp_path / name)
+    first = Subject("first", f"read -r x <{tmp_path}/a; echo $x; echo from-last >{tmp_path}/b", str, "", seconds=20)
+    slow = Subject("slow", f"echo from-slow >{tmp_path}/a; yes | head -n 50000", str, "", 20, 200_000, slow=True)
+    other = Subject("other", f"read -r x <{tmp_path}/b; echo $x", str, "", seconds=20, slow=True)
+    found = split_sections(run([slow, first, other], shell))
+    assert {name: s.problem for name, s in found.items()} == dict.fromkeys(("first", "slow", "other"), "")
+    assert (found["first"].text, found["other"].text) == ("from-slow\n", "from-last\n")
+    assert found["slow"].text == "y\n" * 50_000
+
+
 def test_a_section_without_timeout_is_unknown_and_says_so() -> None:
     command = build_command([_subject("echo never")]).replace("timeout ", "no-such-timeout ")
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
