@@ -1,12 +1,16 @@
 # Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
 # Needs: PACKAGES MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
-SCRATCH=$STATE_DIR/transaction
+SCRATCH=$NOTES
+[ -d "$NOTES" ] && cut_off=1 || cut_off=
 mkdir -p "$SCRATCH"
-placed=
+cat "$NOTES/changes" >>"$NOTES/begun" 2>/dev/null
+placed= undone=$cut_off
+# The notes go last, and only when all of it was done: as long as they are there, the next run takes the transaction up.
 cleanup() {
     # shellcheck disable=SC2086
     [ -z "$placed" ] || rm -f $placed
-    rm -rf "$SCRATCH" "$STATE_DIR/dkms" "$STATE_DIR/bundle"
+    rm -rf "$STATE_DIR/dkms" "$STATE_DIR/bundle"
+    [ -n "$undone" ] || rm -rf "$SCRATCH"
 }
 trap 'cleanup' EXIT
 trap 'exit 143' TERM INT HUP
@@ -15,11 +19,6 @@ drop_overrides
 say "transaction: index"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed"; }
 m_release
-m_prepare
-# shellcheck disable=SC2086
-simulate $PACKAGES
-same_version
-together
 # dkms reads overrides per module, version and kernel: for as long as this transaction lasts, "make" is to fetch what the
 # rehearsal has compiled. dkms signs and installs it as ever; later kernels are compiled as ever.
 for kept in "$STATE_DIR"/dkms/*/*; do
@@ -27,12 +26,20 @@ for kept in "$STATE_DIR"/dkms/*/*; do
     override=/etc/dkms/$(basename "$(dirname "$kept")")-$(basename "$kept").conf
     [ ! -e "$override" ] || continue
     mkdir -p /etc/dkms
-    printf '%s\nMAKE[0]="cp %s/*.ko . || { ${MAKE[0]:-false}; }"\n' "$OVERRIDE_MARK" "$kept" >"$override"
+    printf '%s\nMAKE[0]="cp %s/*.ko . || { ${MAKE[0]:-false}; }"\n' "$OVERRIDE_MARK" "$kept" >"$SCRATCH/override"
     placed="$placed $override"
+    put "$SCRATCH/override" "$override"
 done
-say "transaction: install"
+take_up
+m_prepare
 # shellcheck disable=SC2086
-m_transaction $PACKAGES || refuse "the packages could not be installed"
+simulate $PACKAGES
+same_version
+together
+say "transaction: install"
+undone=1
+# shellcheck disable=SC2086
+[ -z "$PACKAGES" ] || m_transaction $PACKAGES || refuse "the packages could not be installed"
 hold || refuse "the driver's packages could not be held at their versions"
 if [ -n "$MODULES" ]; then
     want=$(coming_version "${SAME_VERSION%% *}")
@@ -44,4 +51,5 @@ if [ -n "$MODULES" ]; then
         [ -n "$module" ] || refuse "no usable kernel module $want for $kernel"
     done
 fi
+undone=
 say "transaction: done"

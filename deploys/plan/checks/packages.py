@@ -29,6 +29,13 @@ def package_database_healthy(machine: Machine, _settings: Settings) -> Finding |
     if machine.packages.healthy:
         return None
     found = "; ".join(machine.packages.problems[:5]) or "the state of the package database could not be read"
+    if machine.packages.cut_off and machine.packages.problems:
+        return warn(
+            "package_database_healthy",
+            f"{found}; an earlier run's transaction was cut off",
+            "a package database without half-installed packages",
+            "nothing: this run rehearses and takes up that transaction first",
+        )
     return stop(
         "package_database_healthy",
         found,
