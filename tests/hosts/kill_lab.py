@@ -47,6 +47,7 @@ for f in /etc/dkms/*.conf; do [ ! -e "$f" ] || echo "override $f"; done
 systemctl list-units --all --plain --no-legend 'gpu-host-*' | grep -v -e gpu-host-devices -e 'inactive *dead'
 systemctl list-units --failed --plain --no-legend
 [ ! -e /run/gpu-host/lock ] || flock --nonblock /run/gpu-host/lock true || echo 'the lock is held'
+[ ! -e /var/lib/pacman/db.lck ] || echo 'pacman is locked'
 if [ -d /var/lib/dpkg/info ]; then dpkg --audit; fi
 exit 0
 """

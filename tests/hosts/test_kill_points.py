@@ -17,7 +17,7 @@ from tests.bed import rpms
 from tests.bed.bed import Bed
 from tests.bed.host import Host
 from tests.bed.shell import REPOSITORY
-from tests.hosts import families_lab
+from tests.hosts import families_lab, pacman_lab
 from tests.hosts.kill_lab import Road
 from tests.hosts.kill_points import Point, choose
 
@@ -43,20 +43,25 @@ def roads(
 ) -> Iterator[dict[str, Road]]:
     folder = tmp_path_factory.mktemp("kill")
     repos = rpms.start(folder / "bed", bed.network.gateway)
+    lab = None
     try:
         key = families_lab.vendor_key(repos, folder)
         found = {}
         for name in dict.fromkeys(FAMILIES):
             host = make_module_host(name, name, gpus="t4")
-            stocked = (
-                families_lab.stock_deb(host, repos, key)
-                if name == "ubuntu"
-                else families_lab.stock_rpm(name, host, repos, key)
-            )
+            if name == "arch":
+                lab = pacman_lab.trust(host)
+                stocked = families_lab.stock_arch(lab)
+            elif name == "ubuntu":
+                stocked = families_lab.stock_deb(host, repos, key)
+            else:
+                stocked = families_lab.stock_rpm(name, host, repos, key)
             found[name] = Road(stocked, folder / name)
             found[name].prepare()
         yield found
     finally:
+        if lab is not None:
+            pacman_lab.stop(lab)
         rpms.stop(folder / "bed")
 
 

@@ -97,6 +97,7 @@ together() {
 # The folder of the transaction's notes is there until the package manager has done all of it. What it was about to install, one
 # name a line, from the last attempt and those before.
 NOTES=$STATE_DIR/transaction
+[ -d "$NOTES" ] && cut_off=1 || cut_off=
 begun() { cat "$NOTES/begun" "$NOTES/changes" 2>/dev/null | awk '$1 != "remove" { print $2 }' | sort -u; }
 take_up() {
     [ -n "$cut_off" ] || return 0

@@ -1,7 +1,6 @@
 # Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
 # Needs: PACKAGES MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
 SCRATCH=$NOTES
-[ -d "$NOTES" ] && cut_off=1 || cut_off=
 mkdir -p "$SCRATCH"
 cat "$NOTES/changes" >>"$NOTES/begun" 2>/dev/null
 placed= undone=$cut_off

@@ -9,8 +9,8 @@ lock_holder() {
 wait_for_lock() {
     waited=0
     while [ -e "$DB/db.lck" ]; do
-        # Nobody's but ours: it kept everybody else away while our transaction was at work.
-        if [ -d "$NOTES" ] && ! lock_holder >/dev/null; then rm -f "$DB/db.lck"; return 0; fi
+        # Of our own transaction that was cut off: it has kept everybody else away since.
+        if [ -n "$cut_off" ] && ! lock_holder >/dev/null; then rm -f "$DB/db.lck"; return 0; fi
         if pid=$(lock_holder); then said="$(cat "/proc/$pid/comm") (pid $pid) holds $DB/db.lck"
         elif [ "$waited" -lt 2 ]; then said="$DB/db.lck is there"
         else refuse "no process holds $DB/db.lck: a pacman was cut off; look at /var/log/pacman.log, remove the file, then run again"; fi

@@ -112,7 +112,6 @@ say "rehearsal: sources and signatures"
 write_files "$ROOT"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed with these sources"; }
 m_release
-[ -d "$NOTES" ] && cut_off=1 || cut_off=
 take_up
 m_prepare
 say "rehearsal: dependencies"

@@ -88,6 +88,17 @@ PACKAGES = [
     stop(
         "package_manager_free", "somebody", debian_12_bare(packages__locks=(Lock("/var/lib/dpkg/lock"),)), "? (pid ?)"
     ),
+    ok(
+        "package_manager_free",
+        "left by a transaction of ours that was cut off",
+        debian_12_bare(packages__locks=(Lock("/var/lib/pacman/db.lck"),), packages__cut_off=True),
+    ),
+    stop(
+        "package_manager_free",
+        "cut off, and another one at work",
+        debian_12_bare(packages__locks=LOCKS, packages__cut_off=True),
+        "apt-get (pid 812)",
+    ),
     ok("sources_name_the_release", "deb822", BARE),
     ok("sources_name_the_release", "one line", debian_12_bare(packages__sources=sources(BOOKWORM))),
     ok("sources_name_the_release", "unsupported distribution", EMPTY),
