@@ -52,7 +52,7 @@ COUNT = {
 
 # The same by somebody who does not care about our holds.
 BEHIND = {
-    "ubuntu": "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --allow-change-held-packages dist-upgrade",
+    "ubuntu": "apt-mark unhold $(apt-mark showhold); apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y dist-upgrade",
     "rocky": "dnf -y --disableplugin versionlock --refresh upgrade",
 }
 
