@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from deploys.knowledge.paths import NOTES_DIR
 from deploys.plan.machine import Package, Packages
 from facts.base import SubjectFact
 from facts.subject import Subject
@@ -43,6 +44,9 @@ _SCRIPT = (
 m=$(manager)
 [ -n "$m" ] || { echo 'missing package manager'; exit 69; }
 echo "manager $m"
+"""
+    + f"[ -d {NOTES_DIR} ] && echo cut-off\n"
+    + r"""
 case $m in
   apt)
     dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n' |
@@ -79,6 +83,7 @@ def parse(text: str) -> Packages:
         manager=manager,
         healthy=False if problems else (True if listed else None),
         problems=problems,
+        cut_off="cut-off" in tagged,
         installed=_installed(text),
     )
 

@@ -15,7 +15,7 @@ from deploys.knowledge.paths import REPOSITORY_FILES, STATE_DIR
 from deploys.plan.bundle import bundle_address
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
-from deploys.plan.plan import Plan
+from deploys.plan.plan import Plan, unbuilt
 from deploys.plan.rollback import GoingBack
 from deploys.plan.settings_proxy import Proxy
 from deploys.support.context import this_host
@@ -40,8 +40,9 @@ FAMILY = {
 
 
 def missing(plan: Plan, now: Machine) -> tuple[str, ...]:
-    """Wanted packages that are not installed at this moment, or not in the version that is asked for."""
-    return plan.packages.lacking(now.packages)
+    """Wanted packages that are not installed at this moment, or not in the version that is asked for, or not built."""
+    lacking = plan.packages.lacking(now.packages)
+    return (*lacking, *(p for p in plan.packages.modules if unbuilt(now) and p not in lacking))
 
 
 def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()) -> str:
@@ -170,7 +171,12 @@ def unrehearsed(plan: Plan, now: Machine) -> bool:
     """Is there anything that could break the host's package manager: packages to install, sources or keys to write?"""
     digests = {path: state.sha256 for path, state in now.files.items()}
     ours = [f for f in plan.files if f.path in REPOSITORY_FILES]
-    return bool(missing(plan, now) or plan.sources or [f for f in ours if digests.get(f.path) != digest(f.content)])
+    return bool(
+        missing(plan, now)
+        or now.packages.cut_off
+        or plan.sources
+        or [f for f in ours if digests.get(f.path) != digest(f.content)]
+    )
 
 
 @operation()
@@ -200,7 +206,7 @@ def installed(plan: Plan, limit: int) -> Commands:
     + limit: seconds for the whole transaction
     """
     now = machine()
-    if missing(plan, now):
+    if missing(plan, now) or now.packages.cut_off:
         yield from logged_unit("transaction", script(plan, "install", now), limit, may_stop=False)
     else:
         this_host().noop("all packages are installed")

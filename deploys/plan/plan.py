@@ -118,6 +118,12 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
     )
 
 
+def unbuilt(machine: Machine) -> bool:
+    """Has a transaction of ours been cut off before a kernel had its module? rpm notes a package as installed before it builds."""
+    kernels = [machine.kernels.get(release) for release in machine.kernels.served]
+    return machine.packages.cut_off and not all(k and k.nvidia_version for k in kernels)
+
+
 def _packages(
     machine: Machine, settings: Settings, distro: Distro, driver: DriverChoice, rows: tuple[Capability, ...]
 ) -> PackagePlan:
@@ -137,6 +143,8 @@ def _packages(
         together=next((c.packages for c in rows if c.name == "runtime" and c.repository == CONTAINER_TOOLKIT), ()),
     )
     missing = plan.lacking(machine.packages)
+    if unbuilt(machine):
+        missing = (*missing, *(p for p in driver.modules if p not in missing))
     driver_moves = bool(set(driver.packages) & set(missing))
     prepare = tuple(p for p in distro.prepare if machine.packages.version(p) is None) if missing else ()
     return replace(

@@ -60,12 +60,14 @@ class Packages(Record):
     `installed` holds packages whose names concern GPU, CUDA, containers, kernels and building; `candidates` maps a
     name to the version that the host's own index would install now ("" when the index does not know the name).
     `origins` maps an installed package to the repository lines that offer its version (empty: none does).
-    `available` maps a name to every version that the index offers, newest first.
+    `available` maps a name to every version that the index offers, newest first. `cut_off`: a transaction of ours has not
+    come to its end.
     """
 
     manager: str | None = None
     healthy: bool | None = None
     problems: tuple[str, ...] = ()
+    cut_off: bool = False
     locks: tuple[Lock, ...] = ()
     installed: Mapping[str, Package] = field(default_factory=dict)
     candidates: Mapping[str, str] = field(default_factory=dict)

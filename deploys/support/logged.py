@@ -37,7 +37,8 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
     One step at a time on a host, whoever started it: the unit holds a lock.
     """
     name, log, base = unit_name(step), f"{LOG_DIR}/{step}.log", f"{RUN_DIR}/{step}"
-    bounds = "--property=KillMode=control-group --property=TimeoutStopSec=120"
+    # Temporary files of a step go with it, also when it is killed.
+    bounds = "--property=KillMode=control-group --property=TimeoutStopSec=120 --property=PrivateTmp=yes"
     # A step that may be stopped at any moment keeps its mounts to itself, so that none can stay behind.
     stop = f"--property=RuntimeMaxSec={limit} --property=PrivateMounts=yes " if may_stop else ""
     return "\n".join(
@@ -45,13 +46,16 @@ def start_command(step: str, limit: int, *, may_stop: bool = True) -> str:
             f"umask 077; mkdir -p -m 755 {LOG_DIR} && mkdir -p -m 700 {RUN_DIR} {STATE_DIR} || exit 1",
             is_working(step),
             "if working; then cat >/dev/null; else",
-            # systemd forgets a transient unit a moment after its end, and takes no new one of that name before.
-            # Where a process of it was still dying at that moment, it forgets it only after another job, such as a stop of what has stopped.
-            f"systemctl reset-failed {name} 2>/dev/null; tries=0",
-            f"while [ $tries -lt 300 ] && systemctl show -p LoadState --value {name} | grep -qx loaded; do",
-            f"[ $((tries % 25)) != 24 ] || working || systemctl stop {name}; tries=$((tries + 1)); sleep 0.2; done",
+            f"systemctl reset-failed {name} 2>/dev/null",
+            # Those of steps that were killed, which those who started them do not wait for any more.
+            f'for script in {base}.*.sh; do pid=${{script%.sh}}; kill -0 "${{pid##*.}}" 2>/dev/null || rm -f "$script"; done',
             f"script={base}.$$.sh; rm -f {base}.rc; {{ printf '%s\\n' {shlex.quote(_head(step, log, base))}; cat; }} >$script || exit 1",
-            f"systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script || exit 1",
+            # systemd forgets a transient unit some time after its end, and takes no new one of that name before; or somebody was faster.
+            f"tries=0; until said=$(systemd-run --quiet --collect --unit={name} {bounds} {stop}/bin/sh $script 2>&1) || working; do",
+            'tries=$((tries + 1)); [ $tries -lt 300 ] || { echo "$said" >&2; rm -f $script; exit 1; }; sleep 0.2',
+            # Where a process of it was still dying at that moment, it forgets it only after another job, such as a stop of what has stopped.
+            f"[ $((tries % 25)) != 24 ] || working || systemctl stop {name}",
+            "done",
             "fi",
             f"end=$(($(date +%s) + {limit + GRACE}))",
             "while working; do",

@@ -11,6 +11,7 @@ import pytest
 from deploys.knowledge.paths import DAEMON_JSON, STATE_DIR
 from deploys.operations import docker
 from deploys.operations.files import write
+from deploys.operations.packages import SCRIPTS
 from deploys.plan.files import KEEP, FileChange
 
 OLD, NEW = '{"old": true}\n', '{"new": true}\n'
@@ -57,6 +58,35 @@ def run(tmp_path: Path, path: Path, count: int, moment: str) -> subprocess.Compl
     }
     stdin = str(command.connector_arguments["_stdin"]).encode()
     return subprocess.run(["sh", "-c", text], input=stdin, env=environment, capture_output=True, check=False)
+
+
+def test_a_list_of_holds_is_the_old_or_the_new_one_as_well(tmp_path: Path, path: Path) -> None:
+    """Written by the scripts on the host, where the file may be somebody else's too."""
+    file, new = tmp_path / "versionlock.list", tmp_path / "new"
+    new.write_text(NEW)
+    common = (SCRIPTS / "common.sh").read_text()
+    script = f"STATE_DIR={tmp_path}\n{common}\nput {new} {file}\n"
+
+    def put(count: int, moment: str) -> None:
+        (tmp_path / "count").write_text("0")
+        variables = {"COUNTER": f"{tmp_path}/count", "COUNT": str(count), "MOMENT": moment}
+        subprocess.run(
+            ["sh"], input=script, text=True, env={"PATH": f"{path}:/usr/bin:/bin", **variables}, check=count == 0
+        )
+
+    file.write_text(OLD)
+    file.chmod(0o640)
+    put(0, "")
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (NEW, 0o640)
+    seen = []
+    for count in range(1, int((tmp_path / "count").read_text()) + 1):
+        for moment in ("before", "after"):
+            file.write_text(OLD)
+            put(count, moment)
+            seen.append(file.read_text())
+            put(0, "")
+            assert sorted(p.name for p in tmp_path.glob("versionlock*")) == ["versionlock.list"]
+    assert set(seen) == {OLD, NEW}
 
 
 def test_killed_at_any_step_the_file_is_the_old_or_the_new_one(tmp_path: Path, path: Path) -> None:

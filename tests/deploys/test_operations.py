@@ -67,6 +67,23 @@ def test_script_of_a_transaction_without_the_driver_builds_nothing() -> None:
     assert "MODULES=''" in text
 
 
+@pytest.mark.usefixtures("host")
+def test_transaction_that_was_cut_off_is_taken_up_though_no_package_is_missing() -> None:
+    machine = debian_13_converged()
+    machine = replace(machine, packages=replace(machine.packages, cut_off=True))
+    plan = plan_for(machine)
+    (rehearsal,) = commands(packages.rehearsed, machine, plan=plan, limit=60)
+    (transaction,) = commands(packages.installed, machine, plan=plan, limit=60)
+    assert "MODULES=''" in transaction.connector_arguments["_stdin"], "the module is built: nothing is installed anew"
+    bare = tuple(replace(k, nvidia_modules=()) for k in machine.kernels.installed)
+    machine = replace(machine, kernels=replace(machine.kernels, installed=bare))
+    plan = plan_for(machine)
+    (transaction,) = commands(packages.installed, machine, plan=plan, limit=60)
+    assert plan.packages.modules == plan.driver.modules
+    assert f"MODULES={plan.packages.modules[0]}\n" in transaction.connector_arguments["_stdin"]
+    assert rehearsal.connector_arguments["_stdin"].count("\ntake_up\n") == 1
+
+
 def test_content_travels_on_standard_input_only(host: SimpleNamespace) -> None:
     change = FileChange("/etc/x.conf", "secret-word\n", "a test")
     (command,) = commands(files.owned, debian_12_bare(), files=[change])

@@ -27,8 +27,8 @@ def judge(tmp_path: Path, simulation: str, code: int = 0) -> tuple[int, str]:
     query.chmod(0o755)
     script = "\n".join(
         [
-            f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} MAY_REMOVE='{APT.may_remove}' MUST_STAY='{APT.must_stay}'",
-            f"SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES= BUNDLE= STATE_DIR={tmp_path}",
+            f"PATH={tmp_path}:$PATH LOCK_WAIT=1 SCRATCH={tmp_path} STATE_DIR={tmp_path} MAY_REMOVE='{APT.may_remove}' MUST_STAY='{APT.must_stay}'",
+            "SAME_VERSION='nvidia-kernel-dkms libcuda1 nvidia-smi' HOLDS= PINS= MODULES= BUNDLE=",
             (SCRIPTS / "common.sh").read_text(),
             (SCRIPTS / "apt.sh").read_text(),
             f"apt() {{ cat {tmp_path}/said; return {code}; }}",

@@ -113,6 +113,7 @@ def shell(
     values = {
         "PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin",
         "SCRATCH": str(tmp_path),
+        "STATE_DIR": str(tmp_path),
         "MANAGER": manager,
         "LOCK_WAIT": "0",
         "MAY_REMOVE": DNF.may_remove,

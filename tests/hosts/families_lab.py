@@ -31,6 +31,8 @@ FIRST = {"arch": "615"}
 NEXT = {"arch": "620"}
 VERSIONS = {"580": ("580.159.03", "580.178.04"), "595": ("595.58.03",), "615": ("615.71.09",), "620": ("620.10.01",)}
 OTHERS = "1.19.5-1"
+# What comes later: newer ones of everything in the first branch.
+LATER, LATER_OTHERS = "580.190.01", "1.19.6-1"
 
 
 @dataclass
@@ -151,6 +153,36 @@ def stock_arch(lab: PacmanLab) -> Family:
     lab.offer([*installed, *split((plan,), kernel)[""], *drivers(plan, "615", kernel, "")])
     lab.type("-Syy")
     return Family(lab.host, {}, plan, plan)
+
+
+def offer_later(family: Family, repos: RpmRepositories) -> None:
+    """The vendors publish newer versions of driver, CUDA and Docker, for Ubuntu's or Rocky's host."""
+    name, plan = family.host.name, family.first
+    kernel = FAMILIES[name].release
+    names = {r: [p for c in plan.capabilities if c.repository == r for p in c.packages] for r in ("cuda", "docker")}
+    rows = {
+        r: [standins.other(p, LATER_OTHERS, kernel) for p in ps if p not in plan.driver.packages]
+        for r, ps in names.items()
+    }
+    driver = standins.driver(plan.driver.packages, LATER, kernel, "" if name == "ubuntu" else "3:")
+    rows["cuda"] += driver
+    for repository_name, packages in rows.items():
+        full = f"{name}-{repository_name}"
+        if name == "ubuntu":
+            debs.publish(
+                repos.folder / "www" / full,
+                packages,
+                (repos.home, OWNER),
+                "noble/stable" if repository_name == "docker" else "",
+            )
+            continue
+        repos.add(full, packages, OWNER)
+        streams = ""
+        if repository_name == "cuda":
+            old = [*drivers(plan, "580", kernel, "3:"), *driver]
+            for branch_plan, members in ((plan, old), (family.next, drivers(family.next, "595", kernel, "3:"))):
+                streams += rpms.stream("nvidia-driver", branch_plan.driver.stream.split(":")[1], members)
+        repos.sign(full, OWNER, streams)
 
 
 def vendor_key(repos: RpmRepositories, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from tests.bed.bed import Bed
 from tests.bed.families import FAMILIES
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
+from tests.bed.rpms import RpmRepositories
 from tests.bed.snapshot import diff, snapshot
 from tests.hosts import families_lab, pacman_lab
-from tests.hosts.families_lab import HOSTS, VERSIONS, Family
+from tests.hosts.families_lab import HOSTS, LATER, LATER_OTHERS, VERSIONS, Family
 from tests.hosts.pacman_lab import PacmanLab
 
 LIMIT = 1800
@@ -49,10 +50,18 @@ COUNT = {
 }
 
 
+# The same by somebody who does not care about our holds.
+BEHIND = {
+    "ubuntu": "apt-mark unhold $(apt-mark showhold); apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y dist-upgrade",
+    "rocky": "dnf -y --disableplugin versionlock --refresh upgrade",
+}
+
+
 @dataclass
 class Road:
     """Five hosts, and what each run said about them."""
 
+    repos: RpmRepositories
     families: dict[str, Family]
     lab: PacmanLab
     folder: Path
@@ -61,12 +70,23 @@ class Road:
     bare: dict[str, set[str]] = field(default_factory=dict)
 
     def run(
-        self, deploy: str = "deploys/gpu_host.py", *words: str, **branches: str
+        self,
+        deploy: str = "deploys/gpu_host.py",
+        *words: str,
+        names: Iterable[str] = HOSTS,
+        reboot: str = "when-needed",
+        **branches: str,
     ) -> subprocess.CompletedProcess[str]:
         """The product, as an operator runs it, with another branch for some hosts."""
-        data = {"gpu_report_dir": str(self.folder / "reports"), "gpu_accept": ["release_not_ended"]}
+        data = {
+            "gpu_report_dir": str(self.folder / "reports"),
+            "gpu_accept": ["release_not_ended"],
+            "gpu_reboot": reboot,
+        }
         hosts = [
-            (f.host, {**f.data, "gpu_driver_branch": branches.get(name, f.branch)}) for name, f in self.families.items()
+            (f.host, {**f.data, "gpu_driver_branch": branches.get(name, f.branch)})
+            for name, f in self.families.items()
+            if name in names
         ]
         inventory = write_inventory(self.folder / "inventory.py", hosts, data)
         done = run_pyinfra(inventory, deploy, "-y", "--parallel", "2", *words, timeout=LIMIT)
@@ -102,7 +122,7 @@ def road(bed: Bed, make_module_host: Callable[..., Host], tmp_path_factory: pyte
         families = {n: families_lab.stock_rpm(n, hosts[n], repos, key) for n in ("rocky", "fedora", "leap")}
         families["ubuntu"] = families_lab.stock_deb(hosts["ubuntu"], repos, key)
         families["arch"] = families_lab.stock_arch(lab)
-        road = Road(families, lab, folder)
+        road = Road(repos, families, lab, folder)
         road.before = {name: road.transactions(name) for name in HOSTS}
         road.bare = {name: set(road.packages(name)) for name in HOSTS}
         road.first = road.run()
@@ -161,6 +181,38 @@ def test_pinned_branch_stays_when_everything_is_upgraded(road: Road, name: str) 
         road.lab.offer(newer)
     family.host.nsenter(UPGRADE[name], timeout=600)
     assert road.drivers(name, family.first.driver.packages) == {VERSIONS[family.branch][-1]}
+
+
+@pytest.fixture(scope="module")
+def behind(road: Road) -> list[dict[str, dict[str, Any]]]:
+    """Driver, CUDA and Docker are upgraded behind our back while the old driver is loaded; what the next two runs say."""
+    for name, command in BEHIND.items():
+        host = road.families[name].host
+        families_lab.offer_later(road.families[name], road.repos)
+        version = VERSIONS["580"][-1]
+        host.put(
+            "/etc/hostmask/root/proc/driver/nvidia/version",
+            f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {version}\n",
+        )
+        host.put("/sys/module/nvidia/version", f"{version}\n")
+        host.nsenter(command, timeout=600)
+    said = []
+    for _ in range(2):
+        road.run(names=BEHIND, reboot="never")
+        said.append(road.results())
+    return said
+
+
+@pytest.mark.parametrize("name", list(BEHIND))
+def test_upgrades_behind_our_back_leave_a_reboot_pending_and_nothing_else(
+    road: Road, behind: list[dict[str, dict[str, Any]]], name: str
+) -> None:
+    first, second = (said[name] for said in behind)
+    assert road.drivers(name, road.families[name].first.driver.packages) == {LATER}
+    assert {road.packages(name)[p] for p in ("docker-ce", "cuda-toolkit-13-0")} == {LATER_OTHERS}
+    assert first["state"] == second["state"] == "reboot-pending"
+    assert f"driver {VERSIONS['580'][-1]} is loaded, {LATER} is on disk" in first["detail"]
+    assert second["changed"] == []
 
 
 def test_branch_switch_is_one_transaction(road: Road, name: str) -> None:

@@ -50,6 +50,11 @@ def test_health(text: str, healthy: bool | None, problems: tuple[str, ...]) -> N
     assert (found.healthy, found.problems) == (healthy, problems)
 
 
+def test_a_transaction_of_ours_that_was_cut_off_is_seen_by_its_notes() -> None:
+    assert packages.parse(f"manager apt\ncut-off\n{GOOD}listed 300\naudited 0\n").cut_off
+    assert not packages.parse(f"manager apt\n{GOOD}listed 300\naudited 0\n").cut_off
+
+
 def test_packages_by_name() -> None:
     lines = [
         "package\thi \tdocker.io\t26.1.5\tamd64",

@@ -100,6 +100,17 @@ m_transaction() {
     update-initramfs -u || refuse "the boot image could not be built"
 }
 
+# dpkg knows what it was in the middle of. A package whose files were being unpacked ("R") is to be unpacked once more.
+# shellcheck disable=SC2016,SC2086 # dpkg-query's own fields
+m_repair() {
+    inside dpkg --force-confdef --force-confold --configure -a </dev/null
+    again=$(inside dpkg-query -W -f '${db:Status-Abbrev} ${binary:Package} ${Version}\n' | awk '$1 ~ /R$/ { print $2 ($3 == "" ? "" : "=" $3) }')
+    apt -s --fix-broken --reinstall install $again >"$SCRATCH/simulation" 2>&1 || { cat "$SCRATCH/simulation"; return 1; }
+    m_changes "$SCRATCH/simulation" >"$SCRATCH/changes"
+    allow
+    apt --fix-broken --reinstall install $again
+}
+
 # apt's holds have no owner: those in the ledger are ours.
 m_hold() {
     keep= free=

@@ -10,6 +10,7 @@
 #   m_quiet               inside an overlay: no service starts, no boot image is built
 #   m_transaction SPEC    m_install on the host; boot images are built once at most
 #   m_hold, m_release     HOLDS are kept at their versions and nothing else of ours, or free to move
+#   m_repair NAMES        what a transaction of ours that was cut off had begun with is whole again
 # `inside` runs a command where the packages are: on the host, or in the overlay.
 export LC_ALL=C
 set -u
@@ -28,6 +29,9 @@ simulate() {
     [ $# -gt 0 ] || return 0
     m_simulate "$SCRATCH/simulation" "$@" || { cat "$SCRATCH/simulation"; refuse "the packages cannot be installed together"; }
     m_changes "$SCRATCH/simulation" >"$SCRATCH/changes"
+    allow
+}
+allow() {
     removals=$(awk '$1 == "remove" { print $2 }' "$SCRATCH/changes")
     removed=$(printf '%s\n' "$removals" | grep -Ev "$MAY_REMOVE|^$" | tr '\n' ' ')
     [ -z "$removed" ] || refuse "the transaction would remove: $removed"
@@ -99,9 +103,27 @@ given_up() {
     [ -z "$day" ] || refuse "driver $want failed its proof here on $day and was given up: ask for another gpu_driver_branch or, to try it once more, rm $STATE_DIR/given-up"
 }
 
+# The folder of the transaction's notes is there until the package manager has done all of it. What it was about to install, one
+# name a line, from the last attempt and those before.
+NOTES=$STATE_DIR/transaction
+[ -d "$NOTES" ] && cut_off=1 || cut_off=
+begun() { cat "$NOTES/begun" "$NOTES/changes" 2>/dev/null | awk '$1 != "remove" { print $2 }' | sort -u; }
+take_up() {
+    [ -n "$cut_off" ] || return 0
+    say "takes up a transaction that was cut off"
+    # shellcheck disable=SC2046
+    m_repair $(begun) || refuse "what a transaction that was cut off has left cannot be put in order"
+}
+
+# put NEW FILE: at any moment FILE is the old one or the new one; owner and mode stay.
+put() {
+    { [ ! -e "$2" ] || cp -p "$2" "$2.gpu-host-new"; } && cat "$1" >"$2.gpu-host-new" && sync "$2.gpu-host-new" && mv -f "$2.gpu-host-new" "$2" || { rm -f "$2.gpu-host-new"; return 1; }
+}
+
 # What a transaction that lost its power left behind must not steer later builds.
 OVERRIDE_MARK='# Written by gpu-host for one transaction'
 drop_overrides() {
+    rm -f /etc/dkms/*.conf.gpu-host-new
     for override in /etc/dkms/*.conf; do
         if [ -e "$override" ] && grep -qF "$OVERRIDE_MARK" "$override"; then rm -f "$override"; fi
     done

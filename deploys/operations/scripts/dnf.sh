@@ -132,6 +132,7 @@ m_changes() {
 # Downloads, and lets rpm check keys, signatures, files and room without installing; only the overlay gets to know the keys.
 m_download() { dnf "" yes install --allowerasing --setopt=tsflags=test "$@" || { unseen_keys; return 1; }; }
 m_install() { dnf "" yes install --allowerasing --setopt=keepcache=1 "$@"; }
+reinstall() { dnf "" yes reinstall "$@"; }
 m_cache() { mkdir -p "$CACHE"; echo "$CACHE"; }
 transact() {
     # shellcheck disable=SC2086
@@ -175,7 +176,7 @@ m_hold() {
         fi >>"$SCRATCH/new-locks"
     done
     if [ -e "$LOCKS" ]; then cmp -s "$SCRATCH/new-locks" "$LOCKS" && return 0; elif [ ! -s "$SCRATCH/new-locks" ]; then return 0; fi
-    mkdir -p "$(dirname "$LOCKS")" && cat "$SCRATCH/new-locks" >"$LOCKS"
+    mkdir -p "$(dirname "$LOCKS")" && put "$SCRATCH/new-locks" "$LOCKS"
 }
 
 m_simulate_removal() { said=$1; shift; dnf "$said" no remove "$@" || grep -q '^Operation aborted' "$said"; }

@@ -9,6 +9,8 @@ lock_holder() {
 wait_for_lock() {
     waited=0
     while [ -e "$DB/db.lck" ]; do
+        # Of our own transaction that was cut off: it has kept everybody else away since.
+        if [ -n "$cut_off" ] && ! lock_holder >/dev/null; then rm -f "$DB/db.lck"; return 0; fi
         if pid=$(lock_holder); then said="$(cat "/proc/$pid/comm") (pid $pid) holds $DB/db.lck"
         elif [ "$waited" -lt 2 ]; then said="$DB/db.lck is there"
         else refuse "no process holds $DB/db.lck: a pacman was cut off; look at /var/log/pacman.log, remove the file, then run again"; fi
@@ -93,6 +95,18 @@ m_download() {
     [ $# = 0 ] || transact -Sw --needed "$@" || { say "where a file is not found: the package index is older than the mirror; pacman -Syu, then run again"; return 1; }
 }
 m_install() { wait_for_lock; install -- "$@"; }
+# An entry of the database without a description is that of a package whose files were being written.
+m_repair() {
+    again=
+    for name in "$@"; do
+        # shellcheck disable=SC2016
+        inside /bin/sh -c 'for entry in "$1/local/$2"-[0-9]*-[0-9]*; do [ ! -d "$entry" ] || [ -s "$entry/desc" ] || rm -rf "$entry"; done' sh "$DB" "$name"
+        again="$again $name"
+    done
+    # shellcheck disable=SC2046,SC2086
+    set -- $(plain $again)
+    [ $# = 0 ] || transact -S --overwrite '*' "$@"
+}
 m_cache() { pacman-conf CacheDir | sed 's|/$||'; }
 m_quiet() {
     inside /bin/sh -c 'for name in mkinitcpio dracut kernel-install udevadm; do
@@ -116,7 +130,7 @@ m_hold() {
     kept=
     for name in $HOLDS; do [ -z "$(m_version "$name")" ] || kept="$kept $name"; done
     configuration "$kept" >"$SCRATCH/pacman.conf"
-    cmp -s "$SCRATCH/pacman.conf" /etc/pacman.conf || { cp -p /etc/pacman.conf /etc/pacman.conf.gpu-host && cat "$SCRATCH/pacman.conf" >/etc/pacman.conf.gpu-host && mv /etc/pacman.conf.gpu-host /etc/pacman.conf; }
+    cmp -s "$SCRATCH/pacman.conf" /etc/pacman.conf || put "$SCRATCH/pacman.conf" /etc/pacman.conf
 }
 # Ours must not bind our own transaction; those of others do.
 m_release() {

@@ -112,6 +112,7 @@ say "rehearsal: sources and signatures"
 write_files "$ROOT"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed with these sources"; }
 m_release
+take_up
 m_prepare
 say "rehearsal: dependencies"
 # shellcheck disable=SC2086

@@ -47,6 +47,23 @@ manage() {
 
 m_version() { if inside rpm -q --quiet "$1" 2>/dev/null; then inside rpm -q --qf '%{EPOCH}:%{VERSION}-%{RELEASE}\n' "$1" | tail -n 1 | sed 's/^(none)://'; fi; }
 m_names() { inside rpm -qa --qf '%{NAME}\n'; }
+# rpm does not know what it was in the middle of: a package counts as installed before its scriptlet has run, and the one that it
+# replaces as well. Of a driver the newest stays; kernels and what is built against them live side by side.
+m_repair() {
+    again=
+    for name in "$@"; do
+        case $name in kernel*) continue ;; esac
+        if printf '%s\n' "$name" | grep -Eq "$MAY_REMOVE"; then
+            for old in $(inside rpm -q --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' "$name" | sort -V | sed '$d'); do
+                say "leaves: $old"
+                inside rpm --erase --nodeps --noscripts --notriggers "$old" || return 1
+            done
+        fi
+        [ -z "$(m_version "$name")" ] || again="$again $name"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$again" ] || reinstall $again || say "could not be installed once more: $again"
+}
 stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
 m_quiet() {
     inside /bin/sh -c 'for name in dracut mkinitrd grubby kernel-install update-bootloader udevadm; do

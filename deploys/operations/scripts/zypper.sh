@@ -109,6 +109,10 @@ m_changes() {
 }
 m_download() { zypper_install "" --download-only "$@"; }
 m_install() { zypper_install "" "" "$@"; }
+reinstall() {
+    # shellcheck disable=SC2046
+    zypper "" --no-refresh install --force $install_words $(for name in "$@"; do echo "$name=$(m_version "$name")"; done)
+}
 m_cache() { mkdir -p "$CACHE/packages"; echo "$CACHE/packages"; }
 transact() {
     zypper_install "" "" "$@" || return 1
@@ -136,7 +140,7 @@ m_hold() {
         [ -z "$(m_version "$name")" ] || printf '\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: %s\ncomment: %s\n' "$name" "$MARK" >>"$SCRATCH/new-locks"
     done
     if [ -e "$LOCKS" ]; then cmp -s "$SCRATCH/new-locks" "$LOCKS" && return 0; elif [ ! -s "$SCRATCH/new-locks" ]; then return 0; fi
-    cat "$SCRATCH/new-locks" >"$LOCKS"
+    put "$SCRATCH/new-locks" "$LOCKS"
 }
 
 m_simulate_removal() { said=$1; shift; zypper "$said" --no-refresh --xmlout remove --dry-run "$@" || { why_not "$said"; return 1; }; }

@@ -29,6 +29,13 @@ def package_database_healthy(machine: Machine, _settings: Settings) -> Finding |
     if machine.packages.healthy:
         return None
     found = "; ".join(machine.packages.problems[:5]) or "the state of the package database could not be read"
+    if machine.packages.cut_off and machine.packages.problems:
+        return warn(
+            "package_database_healthy",
+            f"{found}; an earlier run's transaction was cut off",
+            "a package database without half-installed packages",
+            "nothing: this run rehearses and takes up that transaction first",
+        )
     return stop(
         "package_database_healthy",
         found,
@@ -39,11 +46,11 @@ def package_database_healthy(machine: Machine, _settings: Settings) -> Finding |
 
 def package_manager_free(machine: Machine, _settings: Settings) -> Finding | None:
     """Another package manager at work is named, never killed."""
-    if not machine.packages.locks:
+    # pacman's lock is a file, which a transaction of ours that was cut off has left; who holds it is looked at once more before it goes.
+    locks = [lock for lock in machine.packages.locks if lock.pid or not machine.packages.cut_off]
+    if not locks:
         return None
-    holders = ", ".join(
-        sorted({f"{lock.command or '?'} (pid {lock.pid or '?'}) holds {lock.path}" for lock in machine.packages.locks})
-    )
+    holders = ", ".join(sorted({f"{lock.command or '?'} (pid {lock.pid or '?'}) holds {lock.path}" for lock in locks}))
     return stop(
         "package_manager_free",
         holders,

@@ -63,6 +63,19 @@ PACKAGES = [
         "nvidia-kernel-dkms is half-configured; libcuda1 is unpacked",
         "dpkg --configure -a",
     ),
+    warn(
+        "package_database_healthy",
+        "a transaction of ours was cut off",
+        debian_12_bare(packages__healthy=False, packages__problems=HALF, packages__cut_off=True),
+        "libcuda1 is unpacked; an earlier run's transaction was cut off",
+        "this run rehearses and takes up that transaction first",
+    ),
+    stop(
+        "package_database_healthy",
+        "cut off and unreadable",
+        debian_12_bare(packages__healthy=None, packages__cut_off=True),
+        "could not be read",
+    ),
     stop("package_database_healthy", "unknown", debian_12_bare(packages__healthy=None), "could not be read"),
     ok("package_manager_free", "free", BARE),
     stop(
@@ -74,6 +87,17 @@ PACKAGES = [
     ),
     stop(
         "package_manager_free", "somebody", debian_12_bare(packages__locks=(Lock("/var/lib/dpkg/lock"),)), "? (pid ?)"
+    ),
+    ok(
+        "package_manager_free",
+        "left by a transaction of ours that was cut off",
+        debian_12_bare(packages__locks=(Lock("/var/lib/pacman/db.lck"),), packages__cut_off=True),
+    ),
+    stop(
+        "package_manager_free",
+        "cut off, and another one at work",
+        debian_12_bare(packages__locks=LOCKS, packages__cut_off=True),
+        "apt-get (pid 812)",
     ),
     ok("sources_name_the_release", "deb822", BARE),
     ok("sources_name_the_release", "one line", debian_12_bare(packages__sources=sources(BOOKWORM))),
