@@ -30,6 +30,7 @@ def main() -> None:
     activate.activate(plan=plan, reboot_timeout=settings.reboot_timeout, consent=consent)
     # Services and monitoring are deploys of their own, which come after this one; verify.py proves them too.
     prove.prove(settings=replace(settings, services={}, monitoring=None))
+    prove.keep()
     prove.remember(plan=plan)
     drain.undrain(settings=settings)
 

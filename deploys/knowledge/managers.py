@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from deploys.knowledge.paths import KEEP_KERNEL
+
 # How a hold of ours is known where the manager has room for words (the scripts of each manager write them): dnf 5 and zypper, the end of a pattern
 # in the list of dnf 4, the line before IgnorePkg.
 HOLD_MARK = "gpu-host keeps this version"
@@ -18,6 +20,9 @@ class Manager:
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
     written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it.
+    `keep_kernel`: file and text by which a kernel (`{release}`, an expression) is never removed as no longer needed; dnf protects the running
+    kernel (dnf.conf(5), protect_running_kernel), zypper keeps it (multiversion.kernels in zypp.conf). `one_kernel`: a kernel is replaced in
+    place, so that there is no other one to go back to.
     """
 
     name: str
@@ -34,6 +39,8 @@ class Manager:
     sources_as: str = ""
     form: str = "deb"
     aur: bool = False
+    keep_kernel: tuple[str, str] = ("", "")
+    one_kernel: bool = False
 
 
 # Packages of other driver series, and parts of a driver set; never the container toolkit.
@@ -61,6 +68,13 @@ APT = Manager(
     ),
     free="apt-mark unhold {packages}",
     sources_as="deb822",
+    keep_kernel=(
+        KEEP_KERNEL,
+        (
+            "// Written by gpu-host: the kernel that proved itself last, while a newer one has not.\n"
+            'APT::NeverAutoRemove {{ "^linux-(image|headers|modules|modules-extra)-(unsigned-)?{release}$"; }};\n'
+        ),
+    ),
 )
 
 _RPM_DRIVER = (
@@ -117,6 +131,7 @@ PACMAN = Manager(
     form="pkg",
     free="take {packages} out of IgnorePkg in /etc/pacman.conf",
     aur=True,
+    one_kernel=True,
 )
 
 MANAGERS: dict[str, Manager] = {m.name: m for m in (APT, DNF, DNF5, ZYPPER, PACMAN)}

@@ -11,6 +11,9 @@ HOLDS_LEDGER = "/etc/gpu-host/holds"
 # What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
 PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
+# Kernels: the one that we hold as default (and what stood there before), and the one on trial.
+PIN_RECORD = f"{STATE_DIR}/pinned-kernel"
+TRIAL_RECORD = f"{STATE_DIR}/kernel-trial"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
@@ -22,6 +25,14 @@ DEVICES_SCRIPT = "/etc/gpu-host/devices"
 DEVICES_UNIT = "/etc/systemd/system/gpu-host-devices.service"
 # Kernel modules that Fabric Manager asks for, at every boot.
 FABRIC_MODULES = "/etc/modules-load.d/gpu-host-fabric.conf"
+# The rule about default kernels, and where it is asked: by GRUB's generator, and by what installs kernels.
+KERNEL_GATE = "/etc/gpu-host/kernel-gate"
+KERNEL_GATE_GRUB = "/etc/default/grub.d/gpu-host.cfg"
+KERNEL_HOOKS = {
+    "/etc/kernel/postinst.d": "/etc/kernel/postinst.d/zzz-gpu-host",
+    "/etc/kernel/install.d": "/etc/kernel/install.d/zzz-gpu-host.install",
+}
+KERNEL_GATE_LOG = f"{LOG_DIR}/kernel-gate.log"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"
 CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
 # The proxy of dockerd. The values are in a file of their own: what stands in a unit can be read by every user of the host.
@@ -47,12 +58,19 @@ def repository_files(manager: str, name: str) -> tuple[str, str]:
 
 REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITORIES for f in repository_files(m, name)))
 
+# Keeps the proven kernel installed; its text follows from the host's state.
+KEEP_KERNEL = "/etc/apt/apt.conf.d/gpu-host-kernel"
+
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
     NOUVEAU_BLOCK,
     DEVICES_SCRIPT,
     DEVICES_UNIT,
     FABRIC_MODULES,
+    KERNEL_GATE,
+    KERNEL_GATE_GRUB,
+    *KERNEL_HOOKS.values(),
+    KEEP_KERNEL,
     CUDA_PROFILE,
     CUDA_LOADER,
     DOCKER_PROXY_UNIT,

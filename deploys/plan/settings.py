@@ -39,6 +39,7 @@ class Settings:
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
     Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
+    `new_kernel` "boot": a newer kernel that is fit is a reason for a reboot; "wait": it is only told.
     `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `report_dir` is a folder on the controller.
     """
@@ -67,6 +68,7 @@ class Settings:
     max_unavailable: int = 1
     max_failed: int = 0
     reboot: Literal["when-needed", "never"] = "when-needed"
+    new_kernel: Literal["boot", "wait"] = "boot"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
     report_dir: str | None = "reports"
@@ -102,6 +104,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "max_unavailable": values.whole_number(1, None, "hosts"),
     "max_failed": values.whole_number(0, None, "hosts"),
     "reboot": values.choice("when-needed", "never"),
+    "new_kernel": values.choice("boot", "wait"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),
     "report_dir": values.folder,

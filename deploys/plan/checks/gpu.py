@@ -16,7 +16,7 @@ from deploys.plan.driver_source import choose_driver, origin, source_label
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
-from deploys.plan.reboot import busy
+from deploys.plan.reboot import busy, reboot_reasons
 from deploys.plan.settings import Settings
 
 
@@ -247,7 +247,8 @@ def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Findi
         return None
     plan = make_plan(machine, settings, distro)
     changes = bool(set(plan.driver.packages) & set(plan.packages.missing))
-    if not changes and not (plan.reboot.needed and plan.reboot.allowed):
+    # A new kernel can wait on a host that serves: its reboot is put off, and nothing else.
+    if not changes and not (reboot_reasons(machine) and plan.reboot.allowed):
         return None
     return stop(
         "gpu_idle_before_driver_change",
