@@ -90,10 +90,8 @@ def root(tmp_path: Path) -> Path:
 def run_gate(root: Path, *words: str, shell: str = "sh") -> str:
     script = _HOST_PATH.sub(lambda found: f"{root}/{found.group(1)}", gate_script())
     command = [shell, *(["sh"] if shell == "busybox" else []), "-c", script, "kernel-gate", *words]
-    path = f"{root}/stubs:{os.environ['PATH']}"
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, env={**os.environ, "PATH": path}, check=False
-    )
+    env = {**os.environ, "PATH": f"{root}/stubs:{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=True)
     assert done.stderr == ""
     return done.stdout.strip()
 
@@ -235,11 +233,8 @@ def test_trial_holds_the_running_kernel_and_starts_the_new_one_once(entries: Pat
 
 def test_trial_that_cannot_be_prepared_leaves_nothing(root: Path) -> None:
     """No entry is known for the kernel."""
-    script = _HOST_PATH.sub(lambda found: f"{root}/{found.group(1)}", gate_script())
-    path = f"{root}/stubs:{os.environ['PATH']}"
-    words = ["sh", "-c", script, "kernel-gate", "trial", "6.99.0-amd64"]
-    done = subprocess.run(words, capture_output=True, timeout=60, env={**os.environ, "PATH": path}, check=False)
-    assert done.returncode == 1
+    with pytest.raises(subprocess.CalledProcessError):
+        run_gate(root, "trial", "6.99.0-amd64")
     assert not (root / STATE[1:] / "kernel-trial").exists()
 
 
