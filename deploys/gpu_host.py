@@ -32,6 +32,7 @@ def main() -> None:
     alone = replace(settings, services={}, monitoring=None)
     prove.prove(settings=alone, may_go_back=settings.rollback == "when-proof-fails")
     rollback.go_back(settings=alone, units=plan.services)
+    prove.keep()
     prove.remember(plan=plan)
     drain.undrain(settings=settings)
     rollback.settle()

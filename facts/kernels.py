@@ -28,14 +28,17 @@ done
 [ -r /proc/version ] && cut -c 1-400 /proc/version | tag "compiler $(uname -r)"
 if have gcc; then echo "gcc $(timeout 10 gcc -dumpfullversion)"; else echo 'gcc none'; fi
 [ -d /lib/modules ] || exit 0
-find /lib/modules/ -type f \( -name 'nvidia*.ko' -o -name 'nvidia*.ko.xz' -o -name 'nvidia*.ko.zst' -o \
+find /lib/modules/ \( -type f -o -type l \) \( -name 'nvidia*.ko' -o -name 'nvidia*.ko.xz' -o -name 'nvidia*.ko.zst' -o \
   -name 'nvidia*.ko.gz' \) | sort | head -n 200 | while read -r f; do
   case ${f##*/} in
     nvidiafb.*|nvidia-wmi*) continue ;;
     *[-_]uvm.*|*[-_]drm.*|*[-_]modeset.*|*[-_]peermem.*|*[-_]fs.*|*[-_]vfio.*) echo "module $f" ;;
     nvidia.*|nvidia-*|nvidia_*)
       echo "module $f"
-      if have modinfo; then echo "version $(timeout 8 modinfo -F version "$f" | head -n 1) $f"; fi ;;
+      have modinfo || continue
+      echo "version $(timeout 8 modinfo -F version "$f" | head -n 1) $f"
+      echo "magic $(timeout 8 modinfo -F vermagic "$f" | cut -d ' ' -f 1) $f"
+      echo "signer $f $(timeout 8 modinfo -F signer "$f" | head -n 1)" ;;
   esac
 done
 exit 0
@@ -92,11 +95,14 @@ def _modules(tagged: Tagged) -> dict[str, list[KernelModule]]:
     for version, path in tagged.words("version", 2):
         if (known := version_in(version)) is not None:
             versions[path.strip()] = known
+    magic = {path.strip(): release for release, path in tagged.words("magic", 2)}
+    signer = {path: name for path, _, name in (line.partition(" ") for line in tagged.all("signer"))}
     found: dict[str, list[KernelModule]] = {}
     for rest in sorted(set(tagged.all("module"))):
         match = _MODULE.fullmatch(rest.strip())
         if match and not _NOT_THE_DRIVER.fullmatch(match["stem"].replace("_", "-")):
-            module = KernelModule(match["stem"], match[0], versions.get(match[0]))
+            path = match[0]
+            module = KernelModule(match["stem"], path, versions.get(path), magic.get(path), signer.get(path))
             found.setdefault(match["release"], []).append(module)
     return found
 

@@ -102,7 +102,8 @@ def _assemble(answers: dict[str, Any], unknown: dict[str, str]) -> Machine:
         distribution=answers["distribution"],
         kernels=replace(
             answers["kernels"],
-            default=answers["bootmenu"],
+            default=answers["bootmenu"].default,
+            loader=answers["bootmenu"],
             installed=tuple(replace(kernel, initramfs=images.get(kernel.release)) for kernel in installed),
         ),
         platform=answers["platform"],

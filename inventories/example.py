@@ -67,6 +67,8 @@ _settings: dict[str, Any] = {
     "gpu_probe_timeout": 180,
     # "when-needed": reboot once when the running kernel or its modules must change. "never": only say so.
     "gpu_reboot": "when-needed",
+    # "boot": a newer kernel that is installed and fit is a reason for a reboot, as a trial. "wait": only say so.
+    "gpu_new_kernel": "boot",
     # Seconds that a host may take to come back.
     "gpu_reboot_timeout": 1200,
     # Seconds that one long step (packages, module builds) may take.

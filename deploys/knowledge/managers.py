@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from deploys.knowledge.paths import KEEP_KERNEL
+
 # How a hold of ours is known where the manager has room for words (the scripts of each manager write them): dnf 5 and zypper, the end of a pattern
 # in the list of dnf 4, the line before IgnorePkg.
 HOLD_MARK = "gpu-host keeps this version"
@@ -19,6 +21,9 @@ class Manager:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
     written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it;
     `keeps`: its scripts keep the packages of a proven set, and can go back to it.
+    `keep_kernel`: file and text by which a kernel (`{release}`, an expression) is never removed as no longer needed; dnf protects the running
+    kernel (dnf.conf(5), protect_running_kernel), zypper keeps it (multiversion.kernels in zypp.conf). `one_kernel`: a kernel is replaced in
+    place, so that there is no other one to go back to.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Manager:
     form: str = "deb"
     aur: bool = False
     keeps: bool = False
+    keep_kernel: tuple[str, str] = ("", "")
+    one_kernel: bool = False
 
     @property
     def keep(self) -> str:
@@ -69,6 +76,13 @@ APT = Manager(
     free="apt-mark unhold {packages}",
     sources_as="deb822",
     keeps=True,
+    keep_kernel=(
+        KEEP_KERNEL,
+        (
+            "// Written by gpu-host: the kernel that proved itself last, while a newer one has not.\n"
+            'APT::NeverAutoRemove {{ "^linux-(image|headers|modules|modules-extra)-(unsigned-)?{release}$"; }};\n'
+        ),
+    ),
 )
 
 _RPM_DRIVER = (
@@ -125,6 +139,7 @@ PACMAN = Manager(
     form="pkg",
     free="take {packages} out of IgnorePkg in /etc/pacman.conf",
     aur=True,
+    one_kernel=True,
 )
 
 MANAGERS: dict[str, Manager] = {m.name: m for m in (APT, DNF, DNF5, ZYPPER, PACMAN)}

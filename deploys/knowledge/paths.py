@@ -20,6 +20,9 @@ EDITS_RECORD = f"{STATE_DIR}/edits"
 ENABLED_RECORD = f"{STATE_DIR}/enabled"
 # Sets that failed their proof and were given up for the proven one: "IDENTITY DAY WORDS" a line; no set is given up twice.
 GIVEN_UP = f"{STATE_DIR}/given-up"
+# Kernels: the one that we hold as default (and what stood there before), and the one on trial.
+PIN_RECORD = f"{STATE_DIR}/pinned-kernel"
+TRIAL_RECORD = f"{STATE_DIR}/kernel-trial"
 # Forgotten at each boot: what long steps need and leave, and what holds for one boot only.
 RUN_DIR = "/run/gpu-host"
 # Who works on this host, renewed by each step; and the step that is at work now.
@@ -36,6 +39,14 @@ DEVICES_SCRIPT = "/etc/gpu-host/devices"
 DEVICES_UNIT = "/etc/systemd/system/gpu-host-devices.service"
 # Kernel modules that Fabric Manager asks for, at every boot.
 FABRIC_MODULES = "/etc/modules-load.d/gpu-host-fabric.conf"
+# The rule about default kernels, and where it is asked: by GRUB's generator, and by what installs kernels.
+KERNEL_GATE = "/etc/gpu-host/kernel-gate"
+KERNEL_GATE_GRUB = "/etc/default/grub.d/gpu-host.cfg"
+KERNEL_HOOKS = {
+    "/etc/kernel/postinst.d": "/etc/kernel/postinst.d/zzz-gpu-host",
+    "/etc/kernel/install.d": "/etc/kernel/install.d/zzz-gpu-host.install",
+}
+KERNEL_GATE_LOG = f"{LOG_DIR}/kernel-gate.log"
 CUDA_PROFILE = "/etc/profile.d/gpu-host-cuda.sh"
 CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
 # The proxy of dockerd. The values are in a file of their own: what stands in a unit can be read by every user of the host.
@@ -65,6 +76,8 @@ REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITOR
 SERVICES_FOLDER = "/etc/gpu-host/services"
 MONITORING_FOLDER = "/etc/gpu-host/monitoring"
 SERVICE_UNITS = "/etc/systemd/system/gpu-service-*.service"
+# Keeps the proven kernel installed; its text follows from the host's state.
+KEEP_KERNEL = "/etc/apt/apt.conf.d/gpu-host-kernel"
 
 # Whole files that are ours alone; the probe digests each of them.
 OWNED_FILES = (
@@ -72,6 +85,10 @@ OWNED_FILES = (
     DEVICES_SCRIPT,
     DEVICES_UNIT,
     FABRIC_MODULES,
+    KERNEL_GATE,
+    KERNEL_GATE_GRUB,
+    *KERNEL_HOOKS.values(),
+    KEEP_KERNEL,
     CUDA_PROFILE,
     CUDA_LOADER,
     DOCKER_PROXY_UNIT,

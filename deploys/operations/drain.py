@@ -12,7 +12,7 @@ from pyinfra.api.operation import operation
 from deploys.knowledge.paths import DRAIN_RECORD, STATE_DIR
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
-from deploys.plan.reboot import busy, reboot_reasons, rebooted_in_vain
+from deploys.plan.reboot import busy, comes
 from deploys.support.context import is_executing, this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
@@ -27,7 +27,7 @@ class StillBusyError(Exception):
 def is_disturbing(plan: Plan, now: Machine) -> bool:
     """Will the driver change, or the host reboot?"""
     moves = bool(set(plan.driver.packages) & set(plan.packages.lacking(now.packages)))
-    return moves or (plan.reboot.allowed and bool(reboot_reasons(now)) and not rebooted_in_vain(now))
+    return moves or (plan.reboot.allowed and comes(now, plan.reboot))
 
 
 def _run(command: str, timeout: int) -> str:

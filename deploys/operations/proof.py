@@ -11,6 +11,7 @@ from deploys.plan.capabilities import wants
 from deploys.plan.describe import describe_drift, describe_steps
 from deploys.plan.drift import drifted
 from deploys.plan.gpu_access import ALL, choose_access, compose_fragment, docker_arguments, engine_of
+from deploys.plan.kernel_gate import unproven
 from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof, ServiceProof
 from deploys.plan.monitoring import Monitoring, targets
 from deploys.plan.proof import prove, verdict
@@ -143,7 +144,9 @@ def _judge(settings: Settings, *, compare: bool = False) -> tuple[str, str]:
     outcome.steps = list(steps)
     outcome.learn(now, answer)
     bad = [f"{s.name}: {s.detail}" for s in steps if s.result in ("FAIL", "UNKNOWN")]
-    why = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else ""
+    note = unproven(now)
+    fine = f"unproven-kernel: {note}" if note else ""
+    why = "; ".join(reboot_reasons(now)) if result == "reboot-pending" else bad[0] if bad else fine
     if outcome.drift:
         since = f"drifted since {now.proven.time}" if now.proven else "drifted"
         why = "; ".join(filter(None, (why, f"{since}: {', '.join(d.name for d in outcome.drift)}")))

@@ -15,6 +15,7 @@ from deploys.plan.files import FileChange, digest
 from deploys.plan.finding import Finding
 from deploys.plan.gpu_access import ALL, choose_access, docker_arguments, engine_of
 from deploys.plan.holds import describe_holds
+from deploys.plan.kernel_gate import describe_gate
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.proof_step import Step
@@ -56,7 +57,7 @@ def describe_drift(drift: Sequence[Drift]) -> str:
 def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding] = ()) -> str:
     """The plan of one host as a page of text; the same inputs give the same page."""
     lines = [f"{name}: {plan.distro.label}, kernel {machine.kernels.running or 'unknown'}"]
-    lines.append(_row("state", str(driver_state(machine))))
+    lines.append(state_row(machine))
     lines += [_row("gpu", text) for text in _gpus(machine)]
     lines += [_row("scheduler", describe_scheduler(s)) for s in machine.schedulers]
     lines += [_row("in use by", users)] if (users := busy(machine)) else []
@@ -76,6 +77,8 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
         lines.append(_row("proxy", f"{plan.proxy}: package managers and builds during the run{docker}"))
     lines.append(_row("services", ", ".join(s.removesuffix(".service") for s in plan.services)))
     lines.append(_row("reboot", _reboot(plan)))
+    if boot := describe_gate(machine):
+        lines.append(_row("boot", boot))
     lines += _drain(plan, machine)
     lines.append(_row("outage", plan.outage))
     lines += [
@@ -84,6 +87,11 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
         if not f.stops
     ]
     return "\n".join(lines)
+
+
+def state_row(machine: Machine) -> str:
+    """The driver's state in a line, for hosts that are refused too."""
+    return _row("state", str(driver_state(machine)))
 
 
 def _row(label: str, text: str) -> str:
@@ -180,16 +188,24 @@ def _drain(plan: Plan, machine: Machine) -> list[str]:
     if machine.boot.drained:
         return [_row("drained", "its work is called back once the host is ready")]
     moves = bool(set(plan.driver.packages) & set(plan.packages.missing))
-    return [_row("drain", f"first: {plan.drain}")] if plan.drain and (moves or plan.reboot.needed) else []
+    return (
+        [_row("drain", f"first: {plan.drain}")]
+        if plan.drain and (moves or (plan.reboot.needed and not plan.reboot.refused))
+        else []
+    )
 
 
 def _reboot(plan: Plan) -> str:
-    if not plan.reboot.needed:
-        return "not needed"
-    if plan.reboot.tried:
-        return f"not again: one has not helped; {plan.reboot.why}"
-    if plan.reboot.reload:
-        return f"only where the loaded driver cannot be unloaded: {plan.reboot.why}"
-    if plan.reboot.local:
-        return f"needed: {plan.reboot.why}; this machine is not rebooted by its own run"
-    return f"{'yes' if plan.reboot.allowed else 'needed, not allowed by gpu_reboot'}: {plan.reboot.why}"
+    reboot, why = plan.reboot, plan.reboot.why
+    texts = {
+        "not needed": not reboot.needed,
+        f"not again: one has not helped; {why}": reboot.tried,
+        f"only where the loaded driver cannot be unloaded: {why}": reboot.reload,
+        f"needed: {why}; this machine is not rebooted by its own run": reboot.local,
+        f"needed, not allowed by gpu_reboot: {why}": not reboot.allowed,
+        f"needed: {why}; not done: {reboot.refused}": bool(reboot.refused),
+        f"yes, once into {reboot.trial}, which is the default as soon as its driver has loaded: {why}": bool(
+            reboot.trial
+        ),
+    }
+    return next((text for text, holds in texts.items() if holds), f"yes: {why}")

@@ -32,10 +32,14 @@ class SecureBootChoice:
     fix: str = ""
 
 
+def enforced(platform: Platform) -> bool:
+    """Does the kernel reject modules that nobody trusted has signed, as far as is known?"""
+    return bool(platform.secure_boot) or (platform.lockdown or "none") != "none"
+
+
 def demands_signature(platform: Platform) -> bool:
     """Does the kernel reject what DKMS builds here? So it does with Secure Boot or lockdown, unless its key is known to be enrolled."""
-    enforced = bool(platform.secure_boot) or platform.lockdown not in (None, "none", "")
-    return enforced and not platform.dkms_key_enrolled
+    return enforced(platform) and not platform.dkms_key_enrolled
 
 
 def choose_secure_boot(
@@ -53,7 +57,7 @@ def choose_secure_boot(
             needed="the firmware's variables, to know whether the kernel would reject the module",
             fix="mount -t efivarfs efivarfs /sys/firmware/efi/efivars, then run again",
         )
-    if not platform.secure_boot and lockdown in ("none", ""):
+    if not enforced(platform):
         return SecureBootChoice("not enforced", why="Secure Boot is off: the kernel accepts unsigned modules")
     found = "Secure Boot is on" if platform.secure_boot else f"kernel lockdown is {lockdown}"
     if signed and _serves(signed, branch, flavour):

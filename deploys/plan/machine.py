@@ -6,10 +6,10 @@ field says otherwise. Versions are strings as the host writes them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deploys.plan.kernels import BootLoader, Initramfs, Kernel, KernelModule, Kernels, is_core_module, release_order
 from deploys.plan.lease import Lease
 from deploys.plan.proven import ProvenSet, read_proven
 from deploys.plan.record import Record
@@ -44,6 +44,7 @@ from deploys.plan.work import Job, Process, Scheduler
 __all__ = [
     "NVIDIA_VENDOR",
     "Boot",
+    "BootLoader",
     "ContainerAnswer",
     "ContainerProof",
     "ContainerToolkit",
@@ -83,6 +84,7 @@ __all__ = [
     "UnitState",
     "is_core_module",
     "read_proven",
+    "release_order",
 ]
 
 NVIDIA_VENDOR = 0x10DE
@@ -97,83 +99,6 @@ class Distribution(Record):
     codename: str | None = None
     like: tuple[str, ...] = ()
     name: str | None = None
-
-
-@dataclass(frozen=True)
-class KernelModule(Record):
-    """A kernel module file, e.g. `nvidia-current.ko.xz`: `stem` is `nvidia-current`, `version` comes from modinfo."""
-
-    stem: str
-    path: str
-    version: str | None = None
-
-
-@dataclass(frozen=True)
-class Initramfs(Record):
-    """One boot image. `nouveau`: the module is inside. `blocked`: a modprobe.d file that blocks it is inside."""
-
-    path: str
-    readable: bool | None = None
-    nouveau: bool | None = None
-    blocked: bool | None = None
-
-
-@dataclass(frozen=True)
-class Kernel(Record):
-    """An installed kernel. `headers`: its build folder resolves to a Makefile. `compiler`: what built it ("gcc 12.2.0")."""
-
-    release: str
-    image: bool | None = None
-    headers: bool | None = None
-    nvidia_modules: tuple[KernelModule, ...] = ()
-    compiler: str | None = None
-    initramfs: Initramfs | None = None
-
-    @property
-    def nvidia_version(self) -> str | None:
-        """Version of the core NVIDIA module on disk. Debian names its file `nvidia-current` and the like."""
-        core = [m for m in self.nvidia_modules if is_core_module(m.stem)]
-        return core[0].version if core else None
-
-
-def is_core_module(stem: str) -> bool:
-    """True for `nvidia`, `nvidia-current`, `nvidia-tesla-535-current`, `nvidia-current-open`; not for -uvm, -drm ...
-
-    Linux itself has `nvidia-wmi-ec-backlight`, which is no part of the driver.
-    """
-    name = stem.replace("_", "-")
-    if name != "nvidia" and not name.startswith("nvidia-"):
-        return False
-    return not name.endswith(("-uvm", "-drm", "-modeset", "-peermem", "-fs", "-vgpu-vfio", "-backlight"))
-
-
-def _natural(release: str) -> tuple[tuple[int, str], ...]:
-    """Sorts "6.1.0-9" before "6.1.0-50"."""
-    return tuple((int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in re.split(r"(\d{1,18})", release))
-
-
-@dataclass(frozen=True)
-class Kernels(Record):
-    """Kernels of the host. `default` is the release that the next boot would start, as far as it can be told.
-
-    `gcc`: version of the host's own compiler, "" when it has none.
-    """
-
-    running: str | None = None
-    default: str | None = None
-    installed: tuple[Kernel, ...] = ()
-    gcc: str | None = None
-
-    @property
-    def served(self) -> tuple[str, ...]:
-        """Releases that must have the driver: the running kernel and the next one (the newest, where that is unknown)."""
-        images = [k.release for k in self.installed if k.image]
-        newest = max(images, key=_natural, default=None)
-        return tuple(dict.fromkeys(r for r in (self.running, self.default or newest) if r))
-
-    def get(self, release: str | None) -> Kernel | None:
-        """The installed kernel of that release, or None."""
-        return next((k for k in self.installed if k.release == release), None)
 
 
 @dataclass(frozen=True)
@@ -266,7 +191,7 @@ class Machine(Record):
     """
 
     distribution: Distribution = Distribution()
-    kernels: Kernels = Kernels()
+    kernels: Kernels = field(default_factory=Kernels)
     platform: Platform = Platform()
     boot: Boot = Boot()
     pci: tuple[PciDevice, ...] | None = None

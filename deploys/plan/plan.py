@@ -16,6 +16,7 @@ from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_fabric import FabricPlan, plan_fabric
 from deploys.plan.driver_source import choose_driver
 from deploys.plan.files import FileChange, edited_sources, fabric_files, our_files
+from deploys.plan.kernel_gate_files import gate_files
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import RebootPlan, plan_reboot
 from deploys.plan.repositories import CONTAINER_TOOLKIT, our_repositories
@@ -100,6 +101,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
             *our_files(parts, settings.proxy),
             *device_files(),
             *fabric_files(_fabric(machine, driver).kernel_modules),
+            *gate_files(machine),
             *(() if settings.bundle else our_repositories(machine, distro, settings, repositories)),
         ),
         sources=() if settings.bundle else edited_sources(machine, distro),
@@ -171,7 +173,7 @@ def _services(parts: frozenset[str], driver: DriverChoice, machine: Machine) -> 
 def _outage(reboot: RebootPlan, missing: tuple[str, ...]) -> str:
     if reboot.needed and reboot.reload and not reboot.tried:
         return "seconds for the driver, which nobody uses; a reboot only where it cannot be unloaded"
-    reboot = replace(reboot, needed=reboot.needed and not reboot.tried)
+    reboot = replace(reboot, needed=reboot.needed and not reboot.tried and not reboot.refused)
     if reboot.needed and reboot.local:
         return "yours to choose: reboot this machine when it suits, then run again"
     if reboot.needed and reboot.allowed:

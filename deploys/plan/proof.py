@@ -72,7 +72,7 @@ def driver_built(seen: Seen) -> Step:
     libraries = seen.machine.driver.user_space
     if kernels.running is None:
         return judged("driver_built", None, "the running kernel is unknown")
-    for release in kernels.served:
+    for release in kernels.booting:
         kernel = kernels.get(release)
         version = kernel.nvidia_version if kernel else None
         if version is None and kernel and any(is_core_module(m.stem) for m in kernel.nvidia_modules):
@@ -86,7 +86,7 @@ def driver_built(seen: Seen) -> Step:
     return judged(
         "driver_built",
         bool(libraries) or None,
-        f"module and libraries {libraries or 'unknown'}, kernels {', '.join(kernels.served)}",
+        f"module and libraries {libraries or 'unknown'}, kernels {', '.join(kernels.booting)}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from deploys.plan.kernel_gate import gate, obstacle, wants_trial
 from deploys.plan.machine import Machine, Process
 from deploys.plan.settings import Settings
 
@@ -26,13 +27,17 @@ _TOLERATED_HOLDERS = (
 # Reads figures only, and comes back by itself.
 _TOLERATED_CONTAINERS = ("gpu-host-exporter",)
 
+# The check by whose acceptance a kernel is booted that cannot be tried first.
+UNTRIED = "new_kernel_can_be_tried"
+
 
 @dataclass(frozen=True)
 class RebootPlan:
     """Whether a reboot will be needed as far as can be seen now; it is decided again from state after the steps.
 
     `local`: the machine that runs this, which is never rebooted by it. `tried`: a reboot for the same cause has not helped.
-    `reload`: the driver is loaded anew first, which may make the reboot needless.
+    `reload`: the driver is loaded anew first, which may make the reboot needless. `new_kernel`: a new kernel is a reason, `untried`: even one
+    that cannot be tried first. `trial`: the kernel that is booted once, as a trial; `refused`: why there is no reboot.
     """
 
     needed: bool = False
@@ -41,19 +46,42 @@ class RebootPlan:
     why: str = ""
     tried: bool = False
     reload: bool = False
+    new_kernel: bool = True
+    untried: bool = False
+    trial: str = ""
+    refused: str = ""
 
 
 def plan_reboot(machine: Machine, settings: Settings, *, local: bool = False) -> RebootPlan:
     """Reboot by state: nouveau loaded or bound, or a loaded driver of another version than the one on disk."""
-    reasons = reboot_reasons(machine)
-    allowed = settings.reboot == "when-needed"
+    new, untried = settings.new_kernel == "boot", UNTRIED in settings.accept
+    reasons = reboot_reasons(machine, new_kernel=new)
     return RebootPlan(
-        bool(reasons), allowed, local, "; ".join(reasons), rebooted_in_vain(machine), bool(reloadable(machine))
+        needed=bool(reasons),
+        allowed=settings.reboot == "when-needed",
+        local=local,
+        why="; ".join(reasons),
+        tried=rebooted_in_vain(machine, new_kernel=new),
+        reload=bool(reloadable(machine)),
+        new_kernel=new,
+        untried=untried,
+        trial=wants_trial(machine) if reasons and machine.kernels.loader.one_shot else "",
+        refused="" if untried else obstacle(machine),
     )
 
 
-def reboot_reasons(machine: Machine) -> tuple[str, ...]:
-    """Why this host, as it is now, needs a reboot before its GPUs can work; empty when it does not."""
+def comes(machine: Machine, plan: RebootPlan) -> bool:
+    """Has this host, as it is now, a reason for a reboot that none of its own records and settings speaks against?"""
+    if not reboot_reasons(machine, new_kernel=plan.new_kernel):
+        return False
+    return not rebooted_in_vain(machine, new_kernel=plan.new_kernel) and (plan.untried or not obstacle(machine))
+
+
+def reboot_reasons(machine: Machine, *, new_kernel: bool = False) -> tuple[str, ...]:
+    """Why this host, as it is now, needs a reboot before its GPUs can work; empty when it does not.
+
+    `new_kernel`: also where they work, and a newer kernel is ready for them.
+    """
     reasons = []
     bound = [g.address for g in machine.gpus if g.driver == "nouveau"]
     if bound:
@@ -70,12 +98,14 @@ def reboot_reasons(machine: Machine) -> tuple[str, ...]:
         reasons.append(
             f"kernel {running.release} has no NVIDIA module, {after.release} (next boot) has {after.nvidia_version}"
         )
+    elif new_kernel and running and running.nvidia_modules and (release := gate(machine).new):
+        reasons.append(f"kernel {release} is installed, fit, and comes next; {running.release} is running")
     return tuple(reasons)
 
 
-def rebooted_in_vain(machine: Machine) -> bool:
+def rebooted_in_vain(machine: Machine, *, new_kernel: bool = False) -> bool:
     """Has a reboot of ours for this very cause already been, and changed nothing? One that never happened does not count."""
-    boot, cause = machine.boot, "; ".join(reboot_reasons(machine))
+    boot, cause = machine.boot, "; ".join(reboot_reasons(machine, new_kernel=new_kernel))
     return bool(cause) and boot.rebooted_for == cause and boot.rebooted_in != (boot.boot_id or "")
 
 

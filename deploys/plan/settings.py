@@ -39,6 +39,7 @@ class Settings:
     `drain` and `undrain` are shell commands that move the work of the host away before its driver or kernel changes, and call it back.
     Packages that have been held for more than `hold_days` are reported.
     `max_unavailable` hosts may be down at once in a rolling run, which ends when more than `max_failed` have failed.
+    `new_kernel` "boot": a newer kernel that is fit is a reason for a reboot; "wait": it is only told.
     `connect_timeout`, `probe_timeout`, `reboot_timeout`, `operation_timeout` and `drain_timeout` are seconds. `accept` names checks that do not refuse the host.
     `rollback`: a host whose proof fails goes back to the packages that it was proven with.
     `uninstall_services`: deploys/uninstall.py takes model services and monitoring away too.
@@ -71,6 +72,7 @@ class Settings:
     connect_timeout: int = 30
     probe_timeout: int = 180
     reboot: Literal["when-needed", "never"] = "when-needed"
+    new_kernel: Literal["boot", "wait"] = "boot"
     reboot_timeout: int = 1200
     operation_timeout: int = 5400
     rollback: Literal["when-proof-fails", "never"] = "when-proof-fails"
@@ -110,6 +112,7 @@ _VALIDATORS: Mapping[str, Validator] = {
     "connect_timeout": values.whole_number(1, 600, "seconds"),
     "probe_timeout": values.whole_number(1, 3600, "seconds"),
     "reboot": values.choice("when-needed", "never"),
+    "new_kernel": values.choice("boot", "wait"),
     "reboot_timeout": values.whole_number(60, 7200, "seconds"),
     "operation_timeout": values.whole_number(60, 86400, "seconds"),
     "rollback": values.choice("when-proof-fails", "never"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from deploys.plan.kernel_gate import gate, unproven
 from deploys.plan.machine import Kernel, Machine
 from deploys.plan.reboot import busy, reboot_reasons, rebooted_in_vain, reloadable
 
@@ -50,6 +51,7 @@ def driver_state(machine: Machine) -> DriverState:
 def _on_disk(machine: Machine, running: Kernel, libraries: str) -> DriverState | None:
     """What is wrong with the files, or None."""
     others = [k for k in map(machine.kernels.get, machine.kernels.served) if k and k is not running]
+    found = gate(machine)
     if not libraries:
         return DriverState("broken", "modules without the driver's libraries", "reinstall the driver")
     version = running.nvidia_version
@@ -58,9 +60,11 @@ def _on_disk(machine: Machine, running: Kernel, libraries: str) -> DriverState |
     if version and version != libraries:
         return DriverState("mismatch", f"module {version} on disk, libraries {libraries}", "reinstall both as one set")
     lacking = [k.release for k in others if not k.nvidia_modules]
-    if lacking and running.nvidia_modules:
-        text = f"kernel {', '.join(lacking)} comes next and has no module"
-        return DriverState("unproven-kernel", text, "headers for it, then a build; the running kernel stays installed")
+    if running.nvidia_modules and (found.unfit or lacking):
+        text = unproven(machine) or f"kernel {', '.join(lacking)} comes next and has no module"
+        stays = f"{found.pin} stays installed and the default" if found.pin else "the running kernel stays installed"
+        mends = "" if machine.kernels.loader.trial else "headers for it, then a build; "
+        return DriverState("unproven-kernel", text, f"{mends}{stays}")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from deploys.operations import proof, record
+from deploys.operations import kernel_gate, proof, record
 from deploys.plan.plan import Plan
 from deploys.plan.settings import Settings
 
@@ -19,3 +19,9 @@ def prove(settings: Settings, compare: bool = False, may_go_back: bool = False) 
 def remember(plan: Plan) -> None:
     """After the proof, never instead of it."""
     record.remembered(name="The host remembers what was proven", plan=plan)
+
+
+@deploy("Keep")
+def keep() -> None:
+    """After a proof that held."""
+    kernel_gate.proven_kernel_kept(name="The kernel that proved itself stays installed")

@@ -13,6 +13,9 @@ from typing import Any
 import gevent
 from pyinfra.api.command import StringCommand
 
+from deploys.support.guard import log_error
+
+RELEASE = "uname -r"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 LOOK_EVERY = 2.0
 LOOK_LIMIT = 20.0
@@ -20,10 +23,13 @@ LOOK_LIMIT = 20.0
 SETTLE_LIMIT = 180
 
 
-def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any]) -> bool:
-    """Reboot and wait at most `timeout` seconds for another boot_id. False (with a line that says why) when it does not come."""
+def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any], kernel: str = "") -> bool:
+    """Reboot and wait at most `timeout` seconds for another boot_id. False (with a line that says why) when it does not come.
+
+    `kernel`: the release that should run then. Another one is told, and is no failure here: what follows judges the host as it is.
+    """
     del state  # pyinfra takes the return value only of functions with this parameter
-    before = _ask(host, sudo)
+    before = _ask(host, sudo, BOOT_ID)
     if not before:
         host.log("not rebooted: its boot identity could not be read")
         return False
@@ -31,22 +37,29 @@ def reboot_host(state: Any, host: Any, timeout: float, sudo: dict[str, Any]) -> 
     host.run_shell_command(
         StringCommand("( sleep 1; systemctl reboot || reboot ) </dev/null >/dev/null 2>&1 &"), **sudo
     )
-    answered = False
+    answered = left = False
     while time.monotonic() - started < timeout:
         gevent.sleep(LOOK_EVERY)
-        now = _ask(host, sudo) if _reconnect(host) else None
+        now = _ask(host, sudo, BOOT_ID) if _reconnect(host) else None
         if now and now != before:
             _settle(host, sudo)
             host.log(f"back after {time.monotonic() - started:.0f} s, boot {now[:8]}")
+            _compare(host, sudo, kernel)
             return True
-        answered = answered or bool(now)
-    what = (
-        "it still answers with the old boot identity"
-        if answered and _ask(host, sudo) == before
-        else "it does not answer"
-    )
+        answered, left = answered or bool(now), left or not now
+    what = "it does not answer"
+    if answered and _ask(host, sudo, BOOT_ID) == before:
+        what = "it still answers with the old boot identity"
+        what += ", after a silence: it was not down" if left else ": it never went down"
     host.log(f"did not come back from its reboot within {timeout:.0f} s: {what}; look at its console")
     return False
+
+
+def _compare(host: Any, sudo: dict[str, Any], kernel: str) -> None:
+    """Tell a kernel that is not the one that was to be started."""
+    running = _ask(host, sudo, RELEASE) if kernel else None
+    if running and running != kernel:
+        log_error(f"booted {running} instead of {kernel}: look at its console for why {kernel} did not come up")
 
 
 def _settle(host: Any, sudo: dict[str, Any]) -> None:
@@ -56,10 +69,10 @@ def _settle(host: Any, sudo: dict[str, Any]) -> None:
         host.run_shell_command(command, **sudo)
 
 
-def _ask(host: Any, sudo: dict[str, Any]) -> str | None:
+def _ask(host: Any, sudo: dict[str, Any], question: str) -> str | None:
     try:
         with gevent.Timeout(LOOK_LIMIT):
-            ok, output = host.run_shell_command(StringCommand(BOOT_ID), **sudo)
+            ok, output = host.run_shell_command(StringCommand(question), **sudo)
     except (gevent.Timeout, Exception):  # noqa: BLE001 - a dying host may answer with anything
         return None
     return output.stdout.strip() if ok else None

@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import PyinfraError
 from deploys.knowledge.distros import find_distro
 from deploys.knowledge.paths import LONG_STEPS, unit_name
 from deploys.plan.checks import CHECK_NAMES, WAIVABLE, judge
-from deploys.plan.describe import describe, describe_finding, describe_problems
+from deploys.plan.describe import describe, describe_finding, describe_problems, state_row
 from deploys.plan.finding import Finding
 from deploys.plan.gpu_access import Access, choose_access, engine_of
 from deploys.plan.machine import Footprint, Machine
@@ -203,7 +203,7 @@ def _judged(machine: Machine, settings: Settings) -> Brief | None:
     stops = [f for f in findings if f.stops]
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if stops or distro is None:
-        say("\n" + "\n".join(describe_finding(f, name, f.check in WAIVABLE) for f in findings))
+        say("\n" + "\n".join([*(describe_finding(f, name, f.check in WAIVABLE) for f in findings), state_row(machine)]))
         refuse("refused", ", ".join(f.check for f in stops))
         return None
     plan = make_plan(machine, settings, distro, local=is_local(this_host()) and not reboots_itself())

@@ -51,6 +51,8 @@ class Machine:
     def run_shell_command(self, command: Any, **_: Any) -> tuple[bool, Any]:
         if "reboot" in str(command):
             return True, SimpleNamespace(stdout="")
+        if "uname" in str(command):
+            return True, SimpleNamespace(stdout="6.1.0-9\n")
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -63,7 +65,23 @@ def test_another_identity_ends_the_wait() -> None:
     assert "back after" in host.said[-1]
 
 
-@pytest.mark.parametrize(("answers", "words"), [(("a", None), "does not answer"), (("a", "a"), "old boot identity")])
+@pytest.mark.parametrize(("kernel", "told"), [("6.1.0-10", True), ("6.1.0-9", False), ("", False)])
+def test_another_kernel_is_told_by_name(monkeypatch: pytest.MonkeyPatch, kernel: str, told: bool) -> None:
+    """The host is back all the same: what follows judges it as it is."""
+    said: list[str] = []
+    monkeypatch.setattr(reboot, "log_error", said.append)
+    assert reboot.reboot_host(None, Machine("a", None, "b"), 20, {}, kernel)
+    assert [text.partition(":")[0] for text in said] == (["booted 6.1.0-9 instead of 6.1.0-10"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (("a", None), "does not answer"),
+        (("a", "a"), "old boot identity: it never went down"),
+        (("a", "a", None, "a"), "old boot identity, after a silence: it was not down"),
+    ],
+)
 def test_limit_is_kept_by_the_clock(answers: tuple[Any, ...], words: str) -> None:
     host = Machine(*answers)
     started = time.monotonic()

@@ -140,11 +140,11 @@ U = "9b6f1f2a-0d55-4a0c-8f0f-3c0a5c2e7d42"
     ],
 )
 def test_default_kernel(text: str, expected: str | None) -> None:
-    assert bootmenu.parse(text) == expected
+    assert bootmenu.parse(text).default == expected
 
 
 def test_default_kernel_of_a_recorded_menu() -> None:
-    assert bootmenu.parse(MENU) == "6.12.107+deb13-amd64"
+    assert bootmenu.parse(MENU).default == "6.12.107+deb13-amd64"
 
 
 NOUVEAU_KO = f"usr/lib/modules/{R}/kernel/drivers/gpu/drm/nouveau/nouveau.ko.xz"

@@ -30,7 +30,7 @@ class VmBed:
         self.work = image.cache_folder() / "vm-work"
         self._vms: list[Vm] = []
         self._lock: TextIO | None = None
-        self._bases: dict[bool, image.BaseImage] = {}
+        self._bases: dict[str, image.BaseImage] = {}
 
     def __enter__(self) -> Self:
         ensure_tools()
@@ -60,18 +60,19 @@ class VmBed:
             if self._lock:
                 self._lock.close()
 
-    def base_image(self, *, driver: bool = False) -> image.BaseImage:
-        """The base image, made on first use (minutes; `driver`: NVIDIA's is in it, a quarter of an hour) or cached."""
-        if driver not in self._bases:
+    def base_image(self, variant: str = "") -> image.BaseImage:
+        """The base image, made on first use (minutes; with the driver a quarter of an hour) or cached. Variants: see `Recipe`."""
+        if variant not in self._bases:
             folder = self.work / "build"
-            wanted = Recipe(mirrors.this_machine(), mirrors.nameservers(), driver)
-            self._bases[driver] = image.base_image(wanted, folder)
+            clean_folder(folder)  # an attempt that failed before
+            wanted = Recipe(mirrors.this_machine(), mirrors.nameservers(), variant)
+            self._bases[variant] = image.base_image(wanted, folder)
             clean_folder(folder)
-        return self._bases[driver]
+        return self._bases[variant]
 
-    def new_vm(self, name: str, *, driver: bool = False, seed: str = "") -> Vm:
+    def new_vm(self, name: str, variant: str = "", *, seed: str = "") -> Vm:
         """A guest on a fresh overlay of the base image, started and answering. `seed`: where cloud-init finds its data."""
-        base = self.base_image(driver=driver)
+        base = self.base_image(variant)
         used = {guest.slot for guest in self._vms if guest.running}
         slot = next((n for n in network.SLOTS if n not in used), None)
         if slot is None:

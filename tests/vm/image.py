@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.vm import driver, recipe
+from tests.vm import driver, kernels, recipe
 from tests.vm.commands import VmError, run
 from tests.vm.machine import Disk, Vm
 
@@ -69,7 +69,7 @@ def base_image(wanted: Recipe, work: Path) -> BaseImage:
         elif folder.name.startswith(f"{prefix}{wanted.key()}-"):
             return BaseImage(folder)
     made = Builder(wanted, work).build()
-    final = cache / f"{prefix}{wanted.key()}{'-driver' if wanted.driver else ''}-{made.release}"
+    final = cache / f"{prefix}{wanted.key()}{wanted.variant and f'-{wanted.variant}'}-{made.release}"
     made.folder.rename(final)
     return BaseImage(final)
 
@@ -87,9 +87,9 @@ class Builder:
         self.image.folder.mkdir(parents=True)
         self._login_keys()
         self._make_root()
-        release = _only((self.root / "lib/modules").iterdir()).name
+        release = _only((self.root / "boot").glob("vmlinuz-*")).name.removeprefix("vmlinuz-")
         (self.image.folder / "release").write_text(release + "\n")
-        if self.recipe.driver:
+        if self.recipe.variant == "driver":
             driver.check(self.root, release)
         self._add_fakepci(release)
         raw = self._make_disk()
@@ -117,8 +117,18 @@ class Builder:
         (self.image.folder / "host_key").unlink()
         copy = f"sync-in {files} /"
         hooks = [f"--essential-hook={hook}" for hook in (*recipe.EARLY_HOOKS, copy)]
-        hooks += [f"--customize-hook={hook}" for hook in (*self.recipe.late_hooks(), copy)]
+        late = (*self._standins(), *self.recipe.late_hooks(), copy)
+        hooks += [f"--customize-hook={hook}" for hook in late]
         self._mmdebstrap(self.root, ("--variant=minbase", *hooks), self.recipe.packages())
+
+    def _standins(self) -> tuple[str, ...]:
+        """Hooks that install what is made here; before the late hooks, which take the sources away."""
+        if self.recipe.variant != "kernels":
+            return ()
+        folder = self.work / "standins"
+        folder.mkdir()
+        kernels.standins(folder, recipe.FAKEPCI)
+        return kernels.hooks(folder)
 
     def _add_fakepci(self, release: str) -> None:
         """Build the module in a throw-away root with the same kernel's headers, then index it in the image's root."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bed.furnish import COUNTER, COUNTER_TEXT, SSHD_TEXT
-from tests.vm import driver, network
+from tests.vm import driver, kernels, network
 
 if TYPE_CHECKING:
     from tests.vm.mirrors import Mirrors
@@ -46,28 +46,33 @@ FAKEPCI = Path(__file__).parent / "fakepci"
 
 @dataclass(frozen=True)
 class Recipe:
-    """One base image. `nameservers`: addresses that the guest asks. `driver`: NVIDIA's driver is installed, not blocked."""
+    """One base image. `nameservers`: addresses that the guest asks.
+
+    `variant`: "driver" (NVIDIA's driver is installed, not blocked), "kernels" (a stand-in driver, a second kernel) or "".
+    """
 
     mirrors: Mirrors
     nameservers: tuple[str, ...]
-    driver: bool = False
+    variant: str = ""
 
     def key(self) -> str:
         """Twelve hexadecimal digits that change with anything that changes the image."""
-        built = (FAKEPCI / "Makefile", FAKEPCI / "fakepci.c")
+        built = [FAKEPCI / "Makefile", FAKEPCI / "fakepci.c"]
+        built += [Path(kernels.__file__)] if self.variant == "kernels" else []
         text = repr((self.packages(), self.files(), EARLY_HOOKS, self.late_hooks(), [p.read_text() for p in built]))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def packages(self) -> tuple[str, ...]:
-        return PACKAGES + (driver.PACKAGES + PULL_PACKAGES if self.driver else ())
+        more = {"driver": driver.PACKAGES + PULL_PACKAGES, "kernels": kernels.PACKAGES}
+        return PACKAGES + more.get(self.variant, ())
 
     def sources(self) -> str:
         """The image's package sources, while it is made and afterwards."""
-        return self.mirrors.sources(SUITE, driver.COMPONENTS if self.driver else ("main",))
+        return self.mirrors.sources(SUITE, driver.COMPONENTS if self.variant == "driver" else ("main",))
 
     def late_hooks(self) -> tuple[str, ...]:
         """Run by mmdebstrap with the root's path as $1, after the packages are installed."""
-        return (*_LATE_HOOKS, *(driver.HOOKS if self.driver else ()), _NOUVEAU_HOOK)
+        return (*_LATE_HOOKS, *(driver.HOOKS if self.variant == "driver" else ()), _NOUVEAU_HOOK)
 
     def files(self) -> dict[str, str]:
         """Path inside the guest -> content. None of them is a conffile of a package."""
@@ -90,6 +95,7 @@ class Recipe:
             "etc/ssh/sshd_config.d/00-bed.conf": SSHD_TEXT,
             COUNTER: COUNTER_TEXT,
         }
+        files |= kernels.FILES if self.variant == "kernels" else {}
         return files | {f"etc/systemd/network/10-slot{slot}.network": _network(slot) for slot in network.SLOTS}
 
 
@@ -114,7 +120,7 @@ _NOUVEAU = f"""
 cp {INITRAMFS_MODULES} /tmp/modules
 echo nouveau >> {INITRAMFS_MODULES}
 mkdir -p {Path(NOUVEAU_INITRD).parent}
-mkinitramfs -o {NOUVEAU_INITRD} "$(ls /lib/modules)"
+mkinitramfs -o {NOUVEAU_INITRD} "$(ls /boot | sed -n "s/^vmlinuz-//p")"
 mv /tmp/modules {INITRAMFS_MODULES}
 """
 _LATE_HOOKS = (

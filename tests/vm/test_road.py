@@ -6,30 +6,21 @@ provisions; the tests look at what it left behind, in order.
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deploys.knowledge.paths import NOUVEAU_BLOCK
 from deploys.support.reboot import LOOK_LIMIT
-from tests.bed.furnish import COMMAND_LOG
-from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.vm.bed import VmBed
 from tests.vm.machine import PATIENCE, Vm
 from tests.vm.recipe import DEVICES
+from tests.vm.road_lab import RESTART, Road
 
-RUN_LIMIT = 900.0  # seconds on a quiet machine
-BACK_LIMIT = 600
 TOO_SHORT = 60  # seconds; the least that gpu_reboot_timeout takes
 PROBE = 40.0  # seconds on a quiet machine: all that a run does beside waiting for a host to come back
-RESTART = "reboot: Restarting system"  # the kernel's last word on the console
-
 # Of everything that a run could write: its own file, the boot image, packages and their index, units.
 _STATE = (
     f"stat -c '%n %i %y' {NOUVEAU_BLOCK} /boot/initrd.img-* /etc/modprobe.d /etc/apt/sources.list.d/* /etc/systemd/system "
@@ -38,57 +29,10 @@ _STATE = (
 )
 
 
-@dataclass
-class Road:
-    """The guest, what it was like before the run, and what the run said."""
-
-    vm: Vm
-    folder: Path
-    modules_before: set[str] = field(default_factory=set)
-    image_before: str = ""
-    boot_before: str = ""
-    first: subprocess.CompletedProcess[str] | None = None
-
-    def run(self, reboot_timeout: int = BACK_LIMIT) -> subprocess.CompletedProcess[str]:
-        """The product, as an operator runs it."""
-        data = {
-            "gpu_profile": "raw",
-            "gpu_cuda": None,
-            "gpu_reboot_timeout": reboot_timeout,
-            "gpu_report_dir": str(self.folder),
-        }
-        inventory = write_inventory(
-            self.folder / "inventory.py", [(self.vm.name, {**self.vm.inventory_data(), **data})]
-        )
-        done = run_pyinfra(inventory, "deploys/gpu_host.py", "-y", timeout=RUN_LIMIT * PATIENCE)
-        print(done.stdout[-3000:], done.stderr[-8000:])
-        return done
-
-    @property
-    def report(self) -> dict[str, Any]:
-        """The JSON file of the latest run."""
-        document: dict[str, Any] = json.loads((self.folder / "latest.json").read_text())
-        return document
-
-    @property
-    def outcome(self) -> dict[str, Any]:
-        (outcome,) = self.report["hosts"]
-        assert isinstance(outcome, dict)
-        return outcome
-
-    def commands(self) -> list[str]:
-        """Remote commands that the guest has been given, this question included: time (s since 1970) and text."""
-        return self.vm.ssh(f"cat /{COMMAND_LOG}").stdout.splitlines()
-
-    def image(self) -> str:
-        """What is inside the boot image of the running kernel."""
-        return self.vm.ssh('lsinitramfs "/boot/initrd.img-$(uname -r)"', timeout=300 * PATIENCE).stdout
-
-
 @pytest.fixture(scope="module")
 def road(vm_bed: VmBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     for attempt in (1, 2):
-        guest = vm_bed.new_vm("road", driver=True)
+        guest = vm_bed.new_vm("road", "driver")
         try:
             road = Road(guest, tmp_path_factory.mktemp("road"))
             road.modules_before, road.boot_before = guest.loaded_modules(), guest.boot_id()

@@ -40,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     Check(platform.systemd_is_init, never="steps run as transient systemd units"),
     Check(platform.secure_boot_allows_modules, never="the kernel would reject the module"),
     Check(platform.clock_sane),
+    Check(platform.new_kernel_can_be_tried),
     Check(gpu.nvidia_gpu_present),
     Check(gpu.gpu_count_as_expected),
     Check(gpu.not_vgpu_guest, never="the ordinary driver stops a vGPU guest from booting"),

@@ -12,6 +12,7 @@ from deploys.plan.driver_fabric import find_board
 from deploys.plan.driver_secure_boot import choose_secure_boot
 from deploys.plan.driver_source import choose_driver, signed_modules
 from deploys.plan.finding import Finding, stop, warn
+from deploys.plan.kernel_gate import obstacle
 from deploys.plan.lease import LOOK
 from deploys.plan.machine import Machine
 from deploys.plan.settings import Settings
@@ -177,6 +178,19 @@ def secure_boot_allows_modules(machine: Machine, settings: Settings) -> Finding 
     if distro and settings.driver_source != "auto" and any(x.signed for x in distro.layouts):
         fix = f'set gpu_driver_source = "auto", for the modules that {distro.name} has signed; or {fix}'
     return stop("secure_boot_allows_modules", choice.problem, choice.needed, fix)
+
+
+def new_kernel_can_be_tried(machine: Machine, _settings: Settings) -> Finding | None:
+    """A kernel that hangs on a host whose boot loader cannot forget a choice needs a person at the console."""
+    found = obstacle(machine)
+    if not found:
+        return None
+    return warn(
+        "new_kernel_can_be_tried",
+        found,
+        "a boot loader that starts a kernel once: GRUB with /boot on a plain partition, or systemd-boot",
+        'reboot it yourself, with its console at hand; or gpu_accept = ["new_kernel_can_be_tried"], and it is rebooted into it untried',
+    )
 
 
 def not_a_jetson(machine: Machine, _settings: Settings) -> Finding | None:

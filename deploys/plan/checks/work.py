@@ -6,7 +6,7 @@ from deploys.knowledge.distros import find_distro
 from deploys.plan.finding import Finding, stop, warn
 from deploys.plan.machine import Machine
 from deploys.plan.plan import make_plan
-from deploys.plan.reboot import busy
+from deploys.plan.reboot import busy, reboot_reasons
 from deploys.plan.scheduling import describe_scheduler, drain_hint
 from deploys.plan.settings import Settings
 
@@ -19,7 +19,8 @@ def _disturbance(machine: Machine, settings: Settings) -> str:
     plan = make_plan(machine, settings, distro)
     if set(plan.driver.packages) & set(plan.packages.missing):
         return "the driver changes"
-    return f"a reboot is needed: {plan.reboot.why}" if plan.reboot.needed and plan.reboot.allowed else ""
+    # A new kernel can wait on a host that serves: its reboot is put off, and nothing else.
+    return f"a reboot is needed: {plan.reboot.why}" if reboot_reasons(machine) and plan.reboot.allowed else ""
 
 
 def gpu_idle_before_driver_change(machine: Machine, settings: Settings) -> Finding | None:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deploys.plan.lease import Lease
+from deploys.plan.machine import BootLoader, Machine
 from tests.plan.hosts import (
     changed,
     debian_12_bare,
 )
 from tests.plan.rows.case import BARE, DONE, EMPTY, ok, stop, warn
+
+
+def two_kernels(one_shot: bool | None) -> Machine:
+    """A host that serves, with a newer kernel that is fit as well."""
+    (kernel,) = DONE.kernels.installed
+    newer = "6.12.120+deb13-amd64"
+    module = replace(kernel.nvidia_modules[0], built_for=None)
+    new = replace(kernel, release=newer, nvidia_modules=(module, *kernel.nvidia_modules[1:]))
+    obstacle = "GRUB cannot write to LVM" if one_shot is False else ""
+    loader = BootLoader("grub", default=newer, natural=newer, one_shot=one_shot, obstacle=obstacle)
+    return changed(DONE, kernels__installed=(kernel, new), kernels__default=newer, kernels__loader=loader)
+
 
 PLATFORM = [
     ok("linux_x86_64", "x86_64", BARE),
@@ -127,6 +142,10 @@ PLATFORM = [
     ok("not_a_jetson", "a server", BARE),
     ok("not_a_jetson", "kernel unknown", EMPTY),
     stop("not_a_jetson", "Orin", debian_12_bare(kernels__running="5.15.148-tegra"), "Jetson (Tegra)", "JetPack"),
+    ok("new_kernel_can_be_tried", "one kernel", DONE),
+    ok("new_kernel_can_be_tried", "a boot loader that forgets", two_kernels(True)),
+    warn("new_kernel_can_be_tried", "one that cannot", two_kernels(False), "GRUB cannot write to LVM", "gpu_accept"),
+    warn("new_kernel_can_be_tried", "one of which that is unknown", two_kernels(None), "is unknown"),
     ok("clock_sane", "now", BARE),
     ok("clock_sane", "fifty years on", debian_12_bare(boot__clock=3_000_000_000.0)),
     stop("clock_sane", "1970", debian_12_bare(boot__clock=17.0), "1970-01-01", "timedatectl set-ntp true"),
