@@ -127,6 +127,10 @@ def named(document: Mapping[str, Any], node: str) -> dict[str, Any]:
 
 
 def reboots_now(document: Mapping[str, Any], record: str, boot_id: str) -> bool:
-    """Does this machine reboot at the end of its run? Only where the run itself wrote down, in this very boot, that it must."""
+    """Does this machine reboot at the end of its run? Only where the run has written down, in this very boot, that it must.
+
+    `record`: what the run wrote ("" nothing; what an earlier run has left there does not count).
+    """
     states = {h.get("state") for h in document.get("hosts", [])}
-    return states == {"reboot-pending"} and bool(boot_id) and record.splitlines()[:1] == [boot_id]
+    # A new kernel is tried from a host that is ready.
+    return states <= {"reboot-pending", "ready"} and bool(states and boot_id) and record.splitlines()[:1] == [boot_id]

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,12 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"provision pull: {error}\n")
         return USAGE
     with lock:
+        started = time.time()
         code, document = _run(config, words.config, dry=words.dry)
         if words.dry or not document:
             return code
         delivered = _deliver_all(config, named(document, os.uname().nodename))
-        if reboots_now(document, _text(Path(REBOOT_RECORD)), _text(BOOT_ID).strip()):
+        if reboots_now(document, _written_since(Path(REBOOT_RECORD), started), _text(BOOT_ID).strip()):
             sys.stderr.write("provision pull: this machine reboots now and goes on after that\n")
             subprocess.run(["systemctl", "reboot"], check=True)
             return 0
@@ -74,6 +76,14 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
+        return ""
+
+
+def _written_since(path: Path, started: float) -> str:
+    """The text of a file that was written after that moment, else ""."""
+    try:
+        return _text(path) if path.stat().st_mtime >= started - 1 else ""
+    except OSError:
         return ""
 
 

@@ -92,7 +92,8 @@ def test_name_that_would_leave_its_folder_is_refused(name: str) -> None:
         ("reboot-pending", "boot-0\nnouveau is loaded\n", "boot-1", False),  # of an earlier boot: it did not help
         ("reboot-pending", "", "boot-1", False),  # somebody uses the GPUs, or gpu_reboot = "never"
         ("reboot-pending", "\n", "", False),
-        ("ready", "boot-1\nnouveau is loaded\n", "boot-1", False),
+        ("ready", "boot-1\nkernel 6.12 is new\n", "boot-1", True),
+        ("ready", "", "boot-1", False),
         ("failed", "boot-1\nnouveau is loaded\n", "boot-1", False),
     ],
 )
