@@ -16,11 +16,22 @@ from tests.bed.repository import Repository
 HERE = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder carries the marker `hosts`."""
+# The longest files; ./run-tests lets two processes share the tier: one has these, the other one all others.
+LONGEST = frozenset({"test_road.py", "test_kill_points.py", "test_families.py", "test_gpu_lists.py"})
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder carries the marker `hosts`; GPU_HOST_TEST_HALF ("long" or "rest") leaves the other half out."""
+    half = os.environ.get("GPU_HOST_TEST_HALF", "")
+    left_out = []
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.hosts)
+            if half and (half == "long") != (item.path.name in LONGEST):
+                left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
