@@ -20,7 +20,7 @@ class Manager:
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
     written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it;
-    `keeps`: its scripts keep the packages of a proven set, and can go back to it.
+    `removes`: a removal by its scripts was seen on real hosts; `keeps`: its scripts keep the packages of a proven set, and can go back to it.
     `keep_kernel`: file and text by which a kernel (`{release}`, an expression) is never removed as no longer needed; dnf protects the running
     kernel (dnf.conf(5), protect_running_kernel), zypper keeps it (multiversion.kernels in zypp.conf). `one_kernel`: a kernel is replaced in
     place, so that there is no other one to go back to.
@@ -40,6 +40,7 @@ class Manager:
     sources_as: str = ""
     form: str = "deb"
     aur: bool = False
+    removes: bool = False
     keeps: bool = False
     keep_kernel: tuple[str, str] = ("", "")
     one_kernel: bool = False
@@ -75,6 +76,7 @@ APT = Manager(
     ),
     free="apt-mark unhold {packages}",
     sources_as="deb822",
+    removes=True,
     keeps=True,
     keep_kernel=(
         KEEP_KERNEL,
@@ -140,6 +142,7 @@ PACMAN = Manager(
     free="take {packages} out of IgnorePkg in /etc/pacman.conf",
     aur=True,
     one_kernel=True,
+    removes=True,
 )
 
 MANAGERS: dict[str, Manager] = {m.name: m for m in (APT, DNF, DNF5, ZYPPER, PACMAN)}

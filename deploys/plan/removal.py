@@ -100,12 +100,12 @@ def _stops(machine: Machine, found: Footprint, settings: Settings) -> list[Findi
     """Why nothing may be removed now."""
     stops = []
     name = machine.packages.manager or "unknown"
-    if found.packages and name not in MANAGERS:
+    if found.packages and (name not in MANAGERS or not MANAGERS[name].removes):
         stops.append(
             stop(
                 "uninstall_supported",
                 f"{name} is the package manager of this host",
-                f"one of {', '.join(MANAGERS)}",
+                f"one of {', '.join(m.name for m in MANAGERS.values() if m.removes)}: an uninstall by another one is not proven yet",
                 f"remove by hand what {INSTALLED_RECORD} lists",
             )
         )

@@ -51,7 +51,6 @@ MORE = [
     Rpm("removes-ssh", "1-1.el9", ("Conflicts: openssh-server",)),
     Rpm("needs-new-kernel", "1-1.el9", ("Requires: kernel-core = 9.0-1.el9",)),
     Rpm("slow", "1-1.el9", post="sleep 12"),
-    Rpm("needs-driver", "1-1.el9", ("Requires: nvidia-driver-cuda-libs",)),
     Rpm("python3-dnf-plugin-versionlock", "4.3-1.el9", ("Provides: dnf-command(versionlock)",)),
 ]
 

@@ -255,19 +255,3 @@ def test_locks_that_somebody_else_writes_anew_are_still_known_as_ours(lab: RpmLa
     lab.both(driver_plan("595", lab, OTHER_FLAVOUR), lab.files(OWNER))
     assert dict(lab.packages())["nvidia-driver-cuda"] == "3:595.45.04-1.el9"
     assert "580" not in lab.locks()
-
-
-def test_removal_takes_what_came_with_us_and_nothing_else(lab: RpmLab) -> None:
-    before = dict(lab.packages())
-    ours = set(OTHER_FLAVOUR) | ({"python3-dnf-plugin-versionlock"} & set(before))
-    assert set(lab.footprint().packages) == ours
-    lab.type("install needs-driver")
-    refused = lab.remove(act=False)
-    assert refused.returncode == 1
-    assert "needs-driver" in refused.stderr
-    lab.type("remove needs-driver")
-    assert dict(lab.packages()) == before
-    done = lab.remove()
-    assert done.returncode == 0, done.stderr
-    assert set(before) - set(dict(lab.packages())) == ours
-    assert "gpu-host keeps" not in lab.locks()

@@ -89,7 +89,7 @@ def test_file_that_somebody_has_changed_since_stays_and_is_named() -> None:
         (host(docker__gpu_containers=("llm",)), "gpu_idle_before_driver_change", "container llm"),
         (host(docker__running=2), "no_container_ended", "2 containers run, and their engine (docker.io) would leave"),
         (host(docker__running=None), "no_container_ended", "could not be asked"),
-        (host(packages__manager="rpm"), "uninstall_supported", "rpm is the package manager"),
+        (host(packages__manager="zypper"), "uninstall_supported", "zypper is the package manager"),
     ],
 )
 def test_host_that_would_be_disturbed_is_refused(machine: Machine, check: str, words: str) -> None:
