@@ -18,6 +18,8 @@ from tests.bed.shell import BedError
 
 # Seconds that one run may take.
 LIMIT = 5400
+# Whoever else fails is in the table as failed: on a busy machine Mitogen gives up on hosts that answer late.
+MUST_SUCCEED = frozenset({"ssh true", "floor", "gpu-host"})
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _once(contestant: Contestant, fleet: Fleet, folder: Path) -> Sample:
     if sockets:
         shutil.rmtree(sockets, ignore_errors=True)
     sample = measure(contestant.words, fleet, log, cwd=contestant.cwd, env=contestant.env, limit=LIMIT)
-    if sample.code:
+    if sample.code and contestant.name in MUST_SUCCEED:
         raise BedError(f"{contestant.name} ended with {sample.code}:\n{_tail(log)}")
     return sample
 

@@ -24,7 +24,7 @@ def of_round(title: str, rows: Sequence[tuple[Contestant, Sample]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {c.name}: `{c.what}` | {s.wall / product.wall:.2f} | {s.cpu / product.cpu:.2f} | {s.wall:.2f} | {s.cpu:.2f} | {s.peak:.0f} | {s.commands} |"
+        f"| {c.name}{' (failed)' if s.code else ''}: `{c.what}` | {s.wall / product.wall:.2f} | {s.cpu / product.cpu:.2f} | {s.wall:.2f} | {s.cpu:.2f} | {s.peak:.0f} | {s.commands} |"
         for c, s in rows
     ]
     return "\n".join(lines)

@@ -22,6 +22,7 @@ RECORDINGS = Path(__file__).parents[2] / "inventories/recordings"
 SIZE = 20
 # Seconds that the run gives a host to connect, and to answer.
 CONNECT, ANSWER = 5, 10
+TIMES = frozenset({"seen", "last_proof", "timings"})
 GPU = "0, NVIDIA A100-SXM4-80GB, 550.163.01"
 
 
@@ -83,6 +84,10 @@ class Done:
     seconds: float
     text: str
     hosts: dict[str, dict[str, Any]]
+
+    def end(self, name: str) -> dict[str, Any]:
+        """What became of a host, without the times."""
+        return {key: value for key, value in self.hosts[name].items() if key not in TIMES}
 
     def row(self, name: str) -> str:
         """The host's row of the table."""
