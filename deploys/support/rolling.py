@@ -64,6 +64,18 @@ class Runs:
             sys.stderr.write(f"result: {path}, page: {path.with_suffix('.html')}\n")
 
 
+def without_limits(options: Sequence[str]) -> list[str]:
+    """The options without --limit: those of a wave would be added to it, and the wave would be all of them."""
+    kept: list[str] = []
+    words = iter(options)
+    for word in words:
+        if word == "--limit":
+            next(words, None)
+        elif not word.startswith("--limit="):
+            kept.append(word)
+    return kept
+
+
 def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
     """Judge all, then roll; returns the exit code. `options` are pyinfra's, without --limit of the waves."""
     runs = Runs()
@@ -74,6 +86,8 @@ def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
         return code or FAILED_CODE
     most_down = min(h["max_unavailable"] for h in passed)
     budget = min(h["max_failed"] for h in passed)
+
+    options = without_limits(options)
 
     def run(number: int, wave: Wave) -> Mapping[str, str]:
         sys.stderr.write(f"\nrolling: wave {number}: {', '.join(wave)}\n")

@@ -52,7 +52,7 @@ def test_every_variable_that_the_script_of_holds_reads_is_set(manager: str) -> N
     reads = set(re.findall(r"\$\{?([A-Z][A-Z_]+)(?![A-Z_:-])", code))
     unset = {name for name in reads if not re.search(rf"(^|[\s;({{]){name}=", text)}
     # Those belong to the rehearsal, the transaction and the uninstall alone.
-    assert unset <= {"MAY_REMOVE", "MUST_STAY", "NEEDED", "ROOT"}
+    assert unset <= {"DATA", "MAY_REMOVE", "MUST_STAY", "NEEDED", "ROOT"}
 
 
 def test_only_ours_are_released(host: SimpleNamespace) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploys.plan.result import Document
+from deploys.plan.states import ORDER
 from deploys.support import reports
 from tests.plan.fleet import STARTED, fleet
 
@@ -25,7 +26,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def test_run_leaves_its_files_and_links_to_them(tmp_path: Path) -> None:
     folder = tmp_path / "new/reports"
-    path = reports.write(folder, fleet(10))
+    path = reports.write(folder, fleet(len(ORDER)))
     names = {p.name for p in folder.iterdir()}
     assert names == {
         path.name,
@@ -39,15 +40,15 @@ def test_run_leaves_its_files_and_links_to_them(tmp_path: Path) -> None:
     assert (folder / "latest.json").resolve() == path
     assert (folder / "latest.html").resolve() == path.with_suffix(".html")
     assert all((folder / name).stat().st_mode & 0o777 == 0o644 for name in names - {".lock"})
-    assert reports.read(path)["summary"]["hosts"] == 10
+    assert reports.read(path)["summary"]["hosts"] == len(ORDER)
     assert 'gpu_host_state{host="gpu-01",state="ready"}' in (folder / "gpu_host.prom").read_text()
 
 
 def test_fleet_keeps_hosts_that_a_later_run_leaves_out(tmp_path: Path) -> None:
-    reports.write(tmp_path, fleet(10))
+    reports.write(tmp_path, fleet(len(ORDER)))
     reports.write(tmp_path, fleet(1, states=("not-ready",), started=STARTED + 9999))
     hosts = {h["host"]: h["state"] for h in load(tmp_path / "fleet.json")["hosts"]}
-    assert (len(hosts), hosts["gpu-01"]) == (10, "not-ready")
+    assert (len(hosts), hosts["gpu-01"]) == (len(ORDER), "not-ready")
     assert load(tmp_path / "latest.json")["summary"]["hosts"] == 1
     assert 'gpu_host_state{host="gpu-01",state="not-ready"} 1' in (tmp_path / "gpu_host.prom").read_text()
 
@@ -124,7 +125,7 @@ def put(path: Path, document: Document) -> Path:
 
 
 def test_report_makes_one_page_of_many_results(tmp_path: Path) -> None:
-    put(tmp_path / "reports/run-1.json", fleet(10))
+    put(tmp_path / "reports/run-1.json", fleet(len(ORDER)))
     (tmp_path / "reports/old.json").write_text('{"schema": 1}')
     other = put(tmp_path / "other.json", fleet(1, states=("failed",), started=STARTED + 9999))
     done = report("reports", other, "--json", "all.json", "--prometheus", "all.prom", cwd=tmp_path)
@@ -132,8 +133,8 @@ def test_report_makes_one_page_of_many_results(tmp_path: Path) -> None:
     assert "old.json has schema 1, needed 2" in done.stderr
     assert done.stdout.startswith("reports/fleet.html: ")
     hosts = {h["host"]: h["state"] for h in reports.read(tmp_path / "all.json")["hosts"]}
-    assert (len(hosts), hosts["gpu-01"]) == (10, "failed")
-    assert "10 GPU hosts" in (tmp_path / "reports/fleet.html").read_text()
+    assert (len(hosts), hosts["gpu-01"]) == (len(ORDER), "failed")
+    assert f"{len(ORDER)} GPU hosts" in (tmp_path / "reports/fleet.html").read_text()
     assert "gpu_host_state" in (tmp_path / "all.prom").read_text()
 
 

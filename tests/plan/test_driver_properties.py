@@ -9,6 +9,7 @@ from deploys.knowledge.branches import KNOWN_BAD, find_branch
 from deploys.knowledge.cuda import RELEASES
 from deploys.knowledge.distros import DISTROS, find_distro
 from deploys.knowledge.distros.known import KNOWN_RELEASES
+from deploys.knowledge.fabric import SWITCH_IDS
 from deploys.knowledge.gpu_table import RANGES
 from deploys.knowledge.gpus import find_generation, is_newer_than_known
 from deploys.plan.driver_branch import newest_production
@@ -82,7 +83,7 @@ def assert_driver_serves(question: Question, answer: Explanation) -> None:
     assert question.settings.kernel_modules in ("auto", driver.flavour)
     for device in question.devices:
         generation = find_generation(device)
-        if device == 0x22A3:
+        if device in SWITCH_IDS:
             continue
         if generation is None:
             assert is_newer_than_known(device)
