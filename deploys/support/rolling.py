@@ -77,7 +77,7 @@ def without_limits(options: Sequence[str]) -> list[str]:
 
 
 def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
-    """Judge all, then roll; returns the exit code. `options` are pyinfra's, without --limit of the waves."""
+    """Judge all, then roll; returns the exit code. `options` are pyinfra's; their --limit says who is judged, and so who has a turn."""
     runs = Runs()
     code, judged = runs.pyinfra([inventory, str(PREFLIGHT), "-y", *options])
     passed = [h for h in judged if h["state"] == "passed"]
@@ -92,7 +92,7 @@ def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
     def run(number: int, wave: Wave) -> Mapping[str, str]:
         sys.stderr.write(f"\nrolling: wave {number}: {', '.join(wave)}\n")
         limits = [word for host in wave for word in ("--limit", host)]
-        _, hosts = runs.pyinfra([inventory, *deploys, "-y", *options, *limits])
+        _, hosts = runs.pyinfra([inventory, *deploys, "-y", *without_limits(options), *limits])
         return {h["host"]: h["state"] for h in hosts}
 
     rolled = roll([h["host"] for h in passed], most_down, budget, run)

@@ -13,6 +13,7 @@ from tests.browser import Browser, find_browser
 from tests.plan.fleet import fleet
 from tests.plan.test_page import hostile
 
+HOSTS = len(ORDER) + 5
 pytestmark = pytest.mark.skipif(find_browser() is None, reason="no Chromium on this machine")
 
 SHOWN = "[...document.querySelectorAll('tr.host')].filter((r) => !r.hidden && r.offsetHeight).map((r) => r.querySelector('.name').textContent)"

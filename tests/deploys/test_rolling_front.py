@@ -33,6 +33,14 @@ def test_rolling_run_that_means_nothing_is_refused(arguments: str, words: str) -
     assert words in done.stderr
 
 
+def test_limits_of_the_user_are_not_those_of_a_wave() -> None:
+    """pyinfra adds them up, and the first host would not go alone."""
+    code = "import sys; from deploys.support.rolling import without_limits; print(*without_limits(sys.argv[1:]))"
+    words = ["--data", "a=b", "--limit", "web", "-v", "--limit=db", "--sudo"]
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--data", "a=b", "-v", "--sudo"]
+
+
 def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path) -> None:
     """On recorded hosts: those that are refused have no turn, and the canary, which a recording cannot be proven on, ends it."""
     arguments = [
@@ -55,6 +63,9 @@ def test_rolling_run_judges_the_whole_fleet_before_the_first_host(tmp_path: Path
     assert "rolling: wave 1: @fake/bare-t4\n" in done.stderr
     assert "@fake/debian-13 not begun" in done.stderr
     assert "rolling ended: 1 host (@fake/bare-t4) failed, 0 may (gpu_max_failed); 1 hosts were not begun" in done.stderr
+    assert done.stderr.count("[@fake/debian-13]") == done.stderr.partition("rolling: wave 1")[0].count(
+        "[@fake/debian-13]"
+    ), "untouched"
     whole = json.loads((tmp_path / "latest.json").read_text())
     assert {h["host"]: h["state"] for h in whole["hosts"]} == {
         "@fake/bare-t4": "failed",
