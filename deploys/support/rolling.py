@@ -87,8 +87,6 @@ def main(inventory: str, deploys: Sequence[str], options: Sequence[str]) -> int:
     most_down = min(h["max_unavailable"] for h in passed)
     budget = min(h["max_failed"] for h in passed)
 
-    options = without_limits(options)
-
     def run(number: int, wave: Wave) -> Mapping[str, str]:
         sys.stderr.write(f"\nrolling: wave {number}: {', '.join(wave)}\n")
         limits = [word for host in wave for word in ("--limit", host)]
