@@ -37,8 +37,8 @@ names() {
 }
 """
     + f"""
-names | awk 'FILENAME == "-" {{ there[$1] = 1; next }} ($1 in there) && !seen[$1]++ {{ print "package", $1, $2 }}' - {INSTALLED_RECORD} \
-  $(ls {STATE_DIR}/installing 2>/dev/null)
+names | awk 'FILENAME == "-" {{ there[$1] = 1; next }} ($1 in there) && !seen[$1]++ {{ print "package", $1, $2 }}' - \
+  $(ls {INSTALLED_RECORD} {STATE_DIR}/installing 2>/dev/null)
 tag edit <{EDITS_RECORD}
 sort -u {ENABLED_RECORD} | tag enabled
 for f in {SERVICE_UNITS}; do [ -e "$f" ] && echo "service ${{f##*/}}"; done

@@ -205,6 +205,14 @@ once() { # RELEASE
   esac
 }
 
+not_once() { # no trial, and nothing that would be started once
+  rm -f "$state/kernel-trial"
+  case $(kind) in
+    systemd-boot) [ -z "$(efi_text LoaderEntryOneShot)" ] || bootctl set-oneshot '' ;;
+    grub | bls | saved) [ -z "$(variable next_entry)" ] || edit unset next_entry ;;
+  esac
+}
+
 case ${1:-} in
 pin)
   # Called while the menu is made: the answer is an entry of the menu as it was, whose ids do not change.
@@ -220,11 +228,10 @@ $(cat /proc/sys/kernel/random/boot_id)" && apply && [ -n "$(kept pinned-kernel)"
   apply
   exit 1 ;;
 settle)
-  rm -f "$state/kernel-trial"
-  case $(kind) in grub | bls | saved) [ -z "$(variable next_entry)" ] || edit unset next_entry ;; esac
+  not_once
   apply ;;
 release)
-  rm -f "$state/kernel-trial"
+  not_once
   case $(kind) in
     grub) rm -f "$state/pinned-kernel" /etc/default/grub.d/gpu-host.cfg && generate ;;
     bls | saved | systemd-boot) hold "$(kind)" '' ;;

@@ -15,7 +15,7 @@ from deploys.operations.files import write
 from deploys.plan.files import FileChange, digest
 from deploys.plan.kernel_gate import gate, kept_kernel, settled
 from deploys.plan.kernel_gate_files import gate_files
-from deploys.support.context import is_executing, this_host
+from deploys.support.context import is_executing, reboots_itself, this_host
 from deploys.support.guard import guarded, log_error
 from deploys.support.outcome import current
 from deploys.support.world import changing, machine
@@ -26,9 +26,15 @@ Commands = Generator[Any, None, None]
 @operation()
 @guarded
 @changing
-def default_kernel_fit() -> Commands:
-    """The next boot starts a kernel that is fit, and the distribution's own choice stands wherever it is."""
+def default_kernel_fit(rebooted: bool = False) -> Commands:
+    """The next boot starts a kernel that is fit, and the distribution's own choice stands wherever it is.
+
+    + rebooted: the run has passed its reboot
+    """
     host, now = this_host(), machine()
+    if rebooted and reboots_itself() and now.kernels.loader.trial_from == now.boot.boot_id:
+        host.noop("a kernel is on trial, and the reboot into it comes when this run has ended")
+        return
     found, over = gate(now), settled(now)
     if not gate_files(now) or not now.kernels.natural:
         host.noop("no boot loader that is known, or one kernel only")

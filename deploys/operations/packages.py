@@ -125,7 +125,7 @@ _NONE = dict.fromkeys(
 )
 
 
-def going_back(back: GoingBack, name: str, now: Machine) -> str:
+def going_back(back: GoingBack, name: str, now: Machine, proxy: Proxy | None = None) -> str:
     """The text of a script ("rehearse" | "install") that puts the packages of a proven set back."""
     variables = {
         "TARGET": _pairs(back.packages),
@@ -134,7 +134,7 @@ def going_back(back: GoingBack, name: str, now: Machine) -> str:
         "HOLDS": " ".join(back.holds),
         "KERNELS": " ".join(now.kernels.served),
     }
-    return assemble(manager(now.packages.manager), variables, ("kept", name))
+    return assemble(manager(now.packages.manager), variables, ("kept", name), proxy=proxy)
 
 
 def _pairs(packages: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof
 from deploys.plan.monitoring import Monitoring, targets
 from deploys.plan.proof import prove, verdict
 from deploys.plan.reboot import name_processes, reboot_reasons, working
-from deploys.plan.rollback import way_back
+from deploys.plan.rollback import unrelated, way_back
 from deploys.plan.service_proof import prove_monitoring, prove_services
 from deploys.plan.settings import Settings
 from deploys.support.context import is_executing, this_host
@@ -99,9 +99,10 @@ def proven(settings: Settings, compare: bool = False, may_go_back: bool = False)
 def _has_way_back() -> bool:
     """May the host go back to the set that was proven? Says why not."""
     back = way_back(machine(), machine().proven)
-    if back.why_not:
-        this_host().log(f"no rollback: {back.why_not}")
-    return not back.why_not
+    why_not = back.why_not or unrelated(back, current().steps)
+    if why_not:
+        this_host().log(f"no rollback: {why_not}")
+    return not why_not
 
 
 @operation()

@@ -10,9 +10,18 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
 from deploys.knowledge.managers import manager
-from deploys.knowledge.paths import DAEMON_JSON, DEVICES_UNIT, MONITORING_FOLDER, SERVICES_FOLDER, STATE_DIR
+from deploys.knowledge.paths import (
+    DAEMON_JSON,
+    DEVICES_UNIT,
+    KERNEL_GATE,
+    MONITORING_FOLDER,
+    SERVICES_FOLDER,
+    STATE_DIR,
+)
 from deploys.operations.files import write
-from deploys.operations.packages import assemble
+from deploys.operations.holds import script as release_script
+from deploys.operations.packages import LOCK_WAIT, assemble
+from deploys.plan.holds import ours
 from deploys.plan.machine import Footprint
 from deploys.plan.reboot import busy
 from deploys.plan.removal import ENGINE, Removal
@@ -86,6 +95,16 @@ def packages_gone(removal: Removal, limit: int) -> Commands:
 @operation()
 @guarded
 @changing
+def holds_gone() -> Commands:
+    """Nothing is held by us any more; holds of others stay."""
+    now = machine()
+    if ours(now):
+        yield from logged_unit("holds", release_script(now.packages.manager or "", ()), LOCK_WAIT + 60, may_stop=False)
+
+
+@operation()
+@guarded
+@changing
 def edits_gone(removal: Removal) -> Commands:
     """Files of the host as they are without our edits, our own files deleted, units disabled that we had enabled.
 
@@ -100,6 +119,9 @@ def edits_gone(removal: Removal) -> Commands:
     if DEVICES_UNIT in removal.deleted:
         unit = DEVICES_UNIT.rsplit("/", 1)[1]
         yield StringCommand(f"[ ! -e {DEVICES_UNIT} ] || systemctl disable --quiet --no-reload {unit}")
+    if KERNEL_GATE in removal.deleted:
+        # What stood in the boot loader before us comes back, while there is somebody who knows it.
+        yield StringCommand(f"[ ! -r {KERNEL_GATE} ] || sh {KERNEL_GATE} release >/dev/null")
     if removal.deleted:
         yield StringCommand(f"rm -f {shlex.join(removal.deleted)}")
     if DAEMON_JSON in (*removal.deleted, *(change.path for change in removal.rewrites)):

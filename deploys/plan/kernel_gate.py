@@ -126,6 +126,13 @@ def obstacle(machine: Machine) -> str:
     return f"kernel {new} comes next, and it cannot be tried first: {loader.obstacle or 'how the boot loader keeps its choice is unknown'}"
 
 
+def driverless_trial(machine: Machine) -> str:
+    """The kernel on trial, where it runs and its driver has not loaded while another one is held to go back to ("" none)."""
+    loader, running = machine.kernels.loader, machine.kernels.running
+    back = loader.pinned and loader.pinned != running and machine.kernels.default == loader.pinned
+    return loader.trial if back and loader.trial == running and not settled(machine) else ""
+
+
 def unproven(machine: Machine) -> str:
     """What a person must know of the kernel that would come next, where it may not ("" nothing)."""
     found, tried = gate(machine), failed_trial(machine)

@@ -132,5 +132,9 @@ def reboots_now(document: Mapping[str, Any], record: str, boot_id: str) -> bool:
     `record`: what the run wrote ("" nothing; what an earlier run has left there does not count).
     """
     states = {h.get("state") for h in document.get("hosts", [])}
-    # A new kernel is tried from a host that is ready.
-    return states <= {"reboot-pending", "ready"} and bool(states and boot_id) and record.splitlines()[:1] == [boot_id]
+    # A new kernel is tried from a host that is ready; one that went back may need a reboot for that.
+    return (
+        states <= {"reboot-pending", "ready", "rolled-back"}
+        and bool(states and boot_id)
+        and record.splitlines()[:1] == [boot_id]
+    )

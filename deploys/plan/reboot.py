@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploys.plan.kernel_gate import gate, obstacle, wants_trial
+from deploys.plan.kernel_gate import driverless_trial, gate, obstacle, wants_trial
 from deploys.plan.machine import Machine, Process
 from deploys.plan.settings import Settings
 
@@ -100,6 +100,8 @@ def reboot_reasons(machine: Machine, *, new_kernel: bool = False) -> tuple[str, 
         )
     elif new_kernel and running and running.nvidia_modules and (release := gate(machine).new):
         reasons.append(f"kernel {release} is installed, fit, and comes next; {running.release} is running")
+    if trial := driverless_trial(machine):
+        reasons.append(f"kernel {trial}, on trial, has not loaded its driver; {machine.kernels.default} is held")
     return tuple(reasons)
 
 

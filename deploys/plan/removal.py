@@ -15,6 +15,7 @@ from deploys.plan.daemon_json import DaemonJsonError, read
 from deploys.plan.edits import read_edits, undo_json, undo_text
 from deploys.plan.files import KEEP, FileChange
 from deploys.plan.finding import Finding, stop
+from deploys.plan.holds import ours as ours_held
 from deploys.plan.machine import Footprint, Machine
 from deploys.plan.reboot import busy
 from deploys.plan.settings import Settings
@@ -25,7 +26,7 @@ ENGINE = "^(docker|containerd|moby)"
 
 @dataclass(frozen=True)
 class Removal:
-    """What leaves one host. `rewrites` are files of the host without our edits, `deleted` files; `left` says what stays and why.
+    """What leaves one host. `rewrites` are files of the host without our edits, `deleted` files, `held` packages that we hold; `left` says what stays and why.
 
     `stops` are the reasons why nothing may be done.
     """
@@ -37,11 +38,13 @@ class Removal:
     services: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     stops: tuple[Finding, ...] = ()
 
     @property
     def nothing(self) -> bool:
-        return not (self.packages or self.rewrites or self.deleted or self.disabled or self.services or self.containers)
+        ours = (self.packages, self.rewrites, self.deleted, self.disabled, self.services, self.containers, self.held)
+        return not any(ours)
 
 
 def make_removal(machine: Machine, found: Footprint, settings: Settings) -> Removal:
@@ -56,6 +59,7 @@ def make_removal(machine: Machine, found: Footprint, settings: Settings) -> Remo
     left += [f"logs in {LOG_DIR}; images, volumes and data of containers"]
     return Removal(
         packages=tuple(found.packages),
+        held=tuple(h.name for h in ours_held(machine)),
         rewrites=tuple(rewrites),
         deleted=(*deleted, *(p for p in found.paths if p in OWNED_FILES)),
         disabled=tuple(u for u in found.enabled if u != "gpu-host-devices.service"),

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploys.knowledge.managers import MANAGERS
 from deploys.plan.machine import Machine, ProvenSet
+from deploys.plan.proof_step import Step
 from deploys.plan.reboot import busy
 from deploys.plan.versions import upstream
 
 _ENGINE = re.compile(r"^(docker|containerd)")
+# Links of the proof: what only hardware breaks, and what engine and toolkit alone can break.
+_HARDWARE = frozenset({"pci_gpus", "kernel_log"})
+_CONTAINERS = frozenset(
+    {
+        "docker_engine",
+        "compose",
+        "container_runtime",
+        "container_gpu",
+        "gpus_option",
+        "compose_gpu",
+        "container_keeps_gpu",
+        "container_cdi",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ def way_back(machine: Machine, target: ProvenSet | None, *, again: bool = False)
     text = "\n".join(f"{n} {v}" for n, v in sorted(now.items()))
     back = GoingBack(
         to=_words(target.driver, f"proven {target.time}"),
-        failed=_words(_driver(machine), ""),
+        failed=_words(_driver(machine), "") if driver else "the container toolkit or engine that came",
         identity=hashlib.sha256(text.encode()).hexdigest()[:16],
         packages=dict(sorted(moving.items())),
         same_version=driver,
@@ -72,6 +87,17 @@ def way_back(machine: Machine, target: ProvenSet | None, *, again: bool = False)
     elif users := busy(machine):
         why_not = f"the GPUs are in use by {users}"
     return GoingBack(**{**vars(back), "why_not": why_not})
+
+
+def unrelated(back: GoingBack, steps: Sequence[Step]) -> str:
+    """Why what failed in the proof cannot come from the packages that would move ("" it can)."""
+    failed = [s.name for s in steps if s.result in ("FAIL", "UNKNOWN")]
+    if hardware := sorted(_HARDWARE & set(failed)):
+        return f"{', '.join(hardware)} failed, which no package brings about"
+    others = [name for name in failed if name not in _CONTAINERS]
+    if others and not back.same_version:
+        return f"{', '.join(others)} failed, and the driver is the one that was proven"
+    return ""
 
 
 def describe_way_back(back: GoingBack, name: str) -> str:

@@ -22,5 +22,5 @@ def activate(plan: Plan, reboot_timeout: int, consent: bool) -> None:
         untried=plan.reboot.untried,
     )
     services.driver_loaded(name="The driver is loaded")
-    kernel_gate.default_kernel_fit(name="A kernel that proved itself on trial is the default")
+    kernel_gate.default_kernel_fit(name="A kernel that proved itself on trial is the default", rebooted=True)
     services.running(name="Services are enabled and running", units=plan.services)

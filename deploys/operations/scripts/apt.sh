@@ -77,7 +77,12 @@ m_download() { apt --download-only install "$@" $(leaving); }
 m_install() { apt install "$@" $(leaving); }
 # apt calls its files NAME_VERSION_ARCHITECTURE.deb, with the colon of an epoch in writing.
 archive() { find "$1" -maxdepth 1 -name "${2}_$(printf '%s' "$3" | sed 's/:/%3a/')_*.deb" 2>/dev/null | head -n 1; }
-m_archive() { archive /var/cache/apt/archives "$@"; }
+# What lies in a bundle on the host is used where it is.
+m_archive() {
+    found=$(archive /var/cache/apt/archives "$@")
+    [ -n "$found" ] || [ -z "$BUNDLE_FOLDER" ] || found=$(find "$BUNDLE_FOLDER" -name "${1}_$(printf '%s' "$2" | sed 's/:/%3a/; s/^[0-9]*%3a//')_*.deb" | head -n 1)
+    [ -z "$found" ] || printf '%s\n' "$found"
+}
 m_kept() { archive "$KEPT" "$@"; }
 # Everything is here: no source is asked, so that none that does not answer is waited for.
 m_alone() { apt_options="$apt_options -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"; }
@@ -108,7 +113,9 @@ m_repair() {
     apt -s --fix-broken --reinstall install $again >"$SCRATCH/simulation" 2>&1 || { cat "$SCRATCH/simulation"; return 1; }
     m_changes "$SCRATCH/simulation" >"$SCRATCH/changes"
     allow
-    apt --fix-broken --reinstall install $again
+    apt --fix-broken --reinstall install $again || return 1
+    # The boot image is the last thing that a transaction makes.
+    [ ! -e "$NOTES/image-wanted" ] || inside update-initramfs -u
 }
 
 # apt's holds have no owner: those in the ledger are ours.

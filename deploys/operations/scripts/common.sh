@@ -159,6 +159,8 @@ keep_packages() {
         [ -z "$file" ] || ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"
         m_kept "$name" "$version"
     done >>"$SCRATCH/keep"
+    # What is there now may be what the next proof is about.
+    m_names | grep -E "$KEEP" | while read -r name; do m_kept "$name" "$(m_version "$name")"; done >>"$SCRATCH/keep"
     for file in "$KEPT"/*; do
         [ ! -e "$file" ] || grep -qxF "$file" "$SCRATCH/keep" || rm -f "$file"
     done

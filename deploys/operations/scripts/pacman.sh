@@ -11,11 +11,11 @@ wait_for_lock() {
     while [ -e "$DB/db.lck" ]; do
         # Of our own transaction that was cut off: it has kept everybody else away since.
         if [ -n "$cut_off" ] && ! lock_holder >/dev/null; then rm -f "$DB/db.lck"; return 0; fi
-        if pid=$(lock_holder); then said="$(cat "/proc/$pid/comm") (pid $pid) holds $DB/db.lck"
-        elif [ "$waited" -lt 2 ]; then said="$DB/db.lck is there"
+        if pid=$(lock_holder); then locked_by="$(cat "/proc/$pid/comm") (pid $pid) holds $DB/db.lck"
+        elif [ "$waited" -lt 2 ]; then locked_by="$DB/db.lck is there"
         else refuse "no process holds $DB/db.lck: a pacman was cut off; look at /var/log/pacman.log, remove the file, then run again"; fi
-        [ "$waited" -lt "$LOCK_WAIT" ] || refuse "after $waited s $said; wait for it or end it, then run again"
-        [ "$waited" -gt 0 ] || say "waiting: $said"
+        [ "$waited" -lt "$LOCK_WAIT" ] || refuse "after $waited s $locked_by; wait for it or end it, then run again"
+        [ "$waited" -gt 0 ] || say "waiting: $locked_by"
         waited=$((waited + 2)); sleep 2
     done
 }

@@ -54,7 +54,7 @@ m_repair() {
     for name in "$@"; do
         case $name in kernel*) continue ;; esac
         if printf '%s\n' "$name" | grep -Eq "$MAY_REMOVE"; then
-            for old in $(inside rpm -q --qf '%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' "$name" | sort -V | sed '$d'); do
+            for old in $(inside rpm -q --qf '%{ARCH} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\n' "$name" | sort -V | awk '$1 in last { print last[$1] } { last[$1] = $2 }'); do
                 say "leaves: $old"
                 inside rpm --erase --nodeps --noscripts --notriggers "$old" || return 1
             done
