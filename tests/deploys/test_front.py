@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL, DEPLOY = "inventories/local.py", "deploys/gpu_host.py"
 DATA = ["--group-data", "inventories/group_data"]
-TOOLS = ("sh", "dirname", "readlink", "id", "cat", "head", "grep", "cksum", "rm", "env")
+TOOLS = ("sh", "dirname", "readlink", "id", "cat", "head", "grep", "cksum", "rm", "env", "mktemp")
 
 # Arguments after ./provision in the checkout, on a terminal -> pyinfra's arguments.
 ARGUMENTS: list[tuple[str, list[str]]] = [
