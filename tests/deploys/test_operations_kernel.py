@@ -71,6 +71,17 @@ def test_one_command(bench: SimpleNamespace, machine: Machine, after: Machine, v
     assert sent(GATE, machine, after) == [f"sh {KERNEL_GATE} {verb} >/dev/null"]
 
 
+def test_trial_of_a_machine_that_provisions_itself_stays_armed_until_its_run_has_ended(
+    bench: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    armed = trial(NOW, boot="this boot")
+    assert sent(GATE, armed, host(), rebooted=True) == [f"sh {KERNEL_GATE} settle >/dev/null"]
+    monkeypatch.setenv("GPU_HOST_PULL", "/etc/gpu-host/pull.json")
+    assert sent(GATE, armed, host(), rebooted=True) == []
+    # The next run, in the same boot: the reboot never came.
+    assert sent(GATE, armed, host()) == [f"sh {KERNEL_GATE} settle >/dev/null"]
+
+
 def test_boot_loader_that_does_not_obey_fails_the_host(bench: SimpleNamespace) -> None:
     assert sent(GATE, host(BROKEN))[-1] == "false"
     assert f"the boot loader starts {NEW} next, and not {NOW}" in bench.said[-1]

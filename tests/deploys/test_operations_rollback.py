@@ -56,13 +56,24 @@ def test_no_other_host_goes_back(outcome: Outcome, state: str) -> None:
     assert outcome.state == state
 
 
-def test_set_that_was_given_up_once_is_not_given_up_again(outcome: Outcome) -> None:
+def test_set_that_was_given_up_once_is_not_given_up_again(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[bool] = []
+    monkeypatch.setattr(rollback, "refuse_host", lambda: refused.append(True))
     again = changed(FAILED, boot__given_up=(way_back(FAILED, PROVEN).identity,))
     assert commands(rollback.installed, again, limit=60) == []
-    assert outcome.state == "not-ready"
+    assert (outcome.state, refused) == ("not-ready", [True])
     asked = way_back(again, PROVEN, again=True)
     (transaction,) = commands(rollback.installed, again, limit=60, asked=asked)
     assert "gpu-host-rollback" in transaction.get_raw_value()
+
+
+def test_steps_after_the_way_back_are_for_those_who_go_it(outcome: Outcome) -> None:
+    gone = rollback.has_gone_back(asked=False)
+    for state, goes in (("ready", False), ("not-ready", False), ("rolled-back", True)):
+        outcome.state = state
+        assert gone() is goes
+    outcome.state = "ready"
+    assert rollback.has_gone_back(asked=True)()
 
 
 CASES = {

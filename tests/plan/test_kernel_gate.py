@@ -173,6 +173,13 @@ def trial(running: str, loaded: str = VERSION, boot: str = "the boot before") ->
     return changed(host(loader=loader, driver__loaded=loaded), kernels__running=running, boot__boot_id="this boot")
 
 
+def test_kernel_on_trial_without_its_driver_is_left_by_a_reboot() -> None:
+    (reason,) = reboot_reasons(trial(NEW, loaded=""))
+    assert reason == f"kernel {NEW}, on trial, has not loaded its driver; {NOW} is held"
+    for fine in (trial(NEW), trial(NOW), trial(NOW, boot="this boot"), host()):
+        assert reboot_reasons(fine) == ()
+
+
 @pytest.mark.parametrize(
     ("machine", "over", "failed", "pin"),
     [

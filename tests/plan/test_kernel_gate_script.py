@@ -252,9 +252,12 @@ def test_systemd_boot(entries: Path) -> None:
     assert (entries / efi[1:] / f"LoaderEntryOneShot-{vendor}").read_text().strip() == f"4f1c-{NEW}.conf"
     run_gate(entries, "settle")
     assert not chosen.exists()
+    assert not (entries / efi[1:] / f"LoaderEntryOneShot-{vendor}").exists()
 
 
 def test_release_takes_everything_back(entries: Path) -> None:
+    run_gate(entries, "trial", NEW)
+    assert "next_entry" in environment(entries)
     make_kernel(entries, NEW, version="1.2")
     run_gate(entries, "apply")
     run_gate(entries, "release")

@@ -94,6 +94,7 @@ def test_name_that_would_leave_its_folder_is_refused(name: str) -> None:
         ("reboot-pending", "\n", "", False),
         ("ready", "boot-1\nkernel 6.12 is new\n", "boot-1", True),
         ("ready", "", "boot-1", False),
+        ("rolled-back", "boot-1\ndriver 2 is loaded, 1 is on disk\n", "boot-1", True),
         ("failed", "boot-1\nnouveau is loaded\n", "boot-1", False),
     ],
 )

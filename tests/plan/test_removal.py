@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from deploys.plan.checks import may_change
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.edits import json_edits, text_edits
 from deploys.plan.lease import Lease
-from deploys.plan.machine import Footprint, Machine, TextFile
+from deploys.plan.machine import Footprint, Hold, Machine, TextFile
 from deploys.plan.removal import describe_removal, make_removal
 from deploys.plan.settings import Settings
 from facts.footprint import SUBJECT, parse
+from tests.parse.host import program, read_root, write
 from tests.plan.hosts import changed, debian_13_converged, holders
 
 PACKAGES = {"nvidia-driver": "wanted", "docker.io": "wanted", "libnvidia-x": "needed"}
@@ -127,3 +129,22 @@ def test_footprint_is_read_from_the_records() -> None:
     assert found.containers == {"llm": "running"}
     assert parse("container llm running\n").containers is None
     assert SUBJECT.unknown == Footprint() == parse("")
+
+
+def test_holds_of_ours_are_a_trace_of_ours() -> None:
+    """An image with a driver that we only hold: nothing came with us, and something leaves all the same."""
+    held = (Hold("nvidia-driver", ours=True, version="550.163.01-2", since="2026-11-01"), Hold("docker.io"))
+    removal = make_removal(host(packages__holds=held), Footprint(), Settings())
+    assert (removal.held, removal.nothing) == (("nvidia-driver",), False)
+    assert make_removal(host(packages__holds=held[1:]), Footprint(), Settings()).nothing
+
+
+@pytest.mark.parametrize("there", [("installed", "installing"), ("installing",), ("installed",), ()])
+def test_footprint_of_a_first_transaction_that_was_cut_off(tmp_path: Path, there: tuple[str, ...]) -> None:
+    """awk ends at a file that is missing, with all that it has read."""
+    for name in there:
+        write(tmp_path, f"/var/lib/gpu-host/{name}", "docker.io wanted\n")
+    write(tmp_path, "/var/lib/dpkg/info/base-files.list")
+    path = program(tmp_path, "dpkg-query", "echo 'ii docker.io'")
+    found = read_root(SUBJECT, tmp_path, path=path)
+    assert dict(found.packages) == ({"docker.io": "wanted"} if there else {})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from deploys.plan.machine import Machine, Package, ProvenSet
-from deploys.plan.rollback import describe_way_back, way_back
+from deploys.plan.proof_step import Step
+from deploys.plan.rollback import GoingBack, describe_way_back, unrelated, way_back
 from tests.plan.hosts import changed, debian_13_converged, holders
 
 OLD, NEW = "550.163.01-2", "590.10.01-1"
@@ -80,6 +81,36 @@ def test_engine_stays_where_its_restart_would_end_containers() -> None:
 )
 def test_host_without_a_way_back_says_why(machine: Machine, target: ProvenSet | None, words: str) -> None:
     assert words in way_back(machine, target).why_not
+
+
+def step(name: str, result: str = "FAIL") -> Step:
+    return Step(name, result, "why")  # type: ignore[arg-type]
+
+
+def test_what_is_given_up_is_what_moved() -> None:
+    """A driver that was proven, and stays, is not given up for the engine beside it."""
+    engine = {n: Package(n, OLD) for n in SET} | {"docker.io": Package("docker.io", "28.5.2-1")}
+    back = way_back(host(packages__installed=engine), PROVEN)
+    assert (back.same_version, back.failed) == ((), "the container toolkit or engine that came")
+    assert way_back(host(), PROVEN).failed == "driver 590.10.01"
+
+
+@pytest.mark.parametrize(
+    ("failed", "driver_moves", "words"),
+    [
+        (["nvml"], True, ""),
+        (["container_gpu"], True, ""),
+        (["container_gpu", "gpus_option"], False, ""),
+        (["nvml", "container_gpu"], False, "nvml failed, and the driver is the one that was proven"),
+        (["pci_gpus", "nvml"], True, "pci_gpus failed, which no package brings about"),
+        (["kernel_log"], True, "kernel_log failed"),
+    ],
+)
+def test_packages_go_back_only_for_what_packages_break(failed: list[str], driver_moves: bool, words: str) -> None:
+    back = GoingBack(same_version=SET if driver_moves else ())
+    steps = [step("driver_built", "PASS"), *map(step, failed), step("compose_gpu", "SKIP")]
+    assert unrelated(back, steps).startswith(words)
+    assert bool(words) == bool(unrelated(back, steps))
 
 
 def test_no_set_is_given_up_twice_unless_a_person_asks_for_it() -> None:
