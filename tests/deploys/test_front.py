@@ -228,7 +228,8 @@ def test_run_tests_runs_every_tool_and_names_what_failed(checkout: Checkout) -> 
     checkout.pretend_installed()
     assert checkout.run("run-tests", "-k", "settings").returncode == 0
     fast = ["ruff check", "ruff format --check", "mypy ", "python -m pytest -m not hosts and not vm -k settings"]
-    assert checkout.calls() == fast
+    # The types are checked beside the tests.
+    assert sorted(checkout.calls()) == sorted(fast)
     (checkout.root / "fail-mypy").touch()
     run = checkout.run("run-tests", "all")
     assert run.returncode == 1
