@@ -37,7 +37,9 @@ static int show(struct seq_file *file, void *unused)
 }}
 static int __init start(void)
 {{
-    if (!proc_mkdir("driver/nvidia", NULL))
+    /* A folder per GPU: by their number the nodes are made. */
+    if (!proc_mkdir("driver/nvidia", NULL) || !proc_mkdir("driver/nvidia/gpus", NULL) ||
+        !proc_mkdir("driver/nvidia/gpus/0000:41:00.0", NULL) || !proc_mkdir("driver/nvidia/gpus/0000:41:01.0", NULL))
         return -ENOMEM;
     return proc_create_single("driver/nvidia/version", 0444, NULL, show) ? 0 : -ENOMEM;
 }}

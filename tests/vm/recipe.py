@@ -68,7 +68,7 @@ class Recipe:
 
     def sources(self) -> str:
         """The image's package sources, while it is made and afterwards."""
-        return self.mirrors.sources(SUITE, driver.COMPONENTS if self.variant == "driver" else ("main",))
+        return self.mirrors.sources(SUITE, driver.COMPONENTS if self.variant else ("main",))
 
     def late_hooks(self) -> tuple[str, ...]:
         """Run by mmdebstrap with the root's path as $1, after the packages are installed."""
