@@ -122,10 +122,13 @@ class Repository:
 
 @dataclass(frozen=True)
 class Archive:
-    """A part of a distribution's own archive at one address: `suites` and `components` as apt names them, `keyring` on every host."""
+    """A part of a distribution's own archive: `suites` and `components` as apt names them, `keyring` on every host.
+
+    `origin` is what its signed index calls itself. Its address is that of a mirror, which nobody but the operator knows.
+    """
 
     name: str
-    url: str
+    origin: str
     suites: str
     components: str
     keyring: str

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deploys.knowledge.distros import DISTROS, find_distro
-from deploys.knowledge.records import Archive
-from deploys.operations.collect import BundleError, check_sums, collect, save_images, say, write_sums
+from deploys.operations.collect import BundleError, check_sums, collect, own_mirrors, save_images, say, write_sums
 from deploys.plan.arguments import device, release
 from deploys.plan.bundle import BundleSource, bundle_sources
 from deploys.plan.explain import Question, machine_of
@@ -90,11 +89,6 @@ def _read(path: str) -> str | None:
         return None
 
 
-def _from_mirror(archive: Archive, mirrors: Mapping[str, str], key: Path | None) -> Archive:
-    url = mirrors.get(archive.name, archive.url).rstrip("/")
-    return replace(archive, url=url, keyring=str(key.resolve()) if key else archive.keyring)
-
-
 def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]:
     """What such hosts get, for every kernel that is named, and where it is collected from. Raises BundleError, SettingsError."""
     identity, version = words.distro
@@ -102,10 +96,14 @@ def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]
     if distro is None or not distro.archives:
         raise BundleError(f"no bundle can be made for {identity} {version}; --help lists the releases")
     settings = parse_settings({k: v for k, v in _data(words.data).items() if k != "gpu_bundle"}, read_file=_read)
-    mirrors = dict(entry.partition("=")[::2] for entry in words.archive)
+    mirrors = {entry.partition("=")[0]: entry.partition("=")[2].rstrip("/") for entry in words.archive}
     if unknown := sorted(set(mirrors) - {a.name for a in distro.archives}):
         raise BundleError(f"--archive {unknown[0]}: {distro.label} has {', '.join(a.name for a in distro.archives)}")
-    distro = replace(distro, archives=tuple(_from_mirror(a, mirrors, words.archive_key) for a in distro.archives))
+    mirrors = {**own_mirrors(distro), **mirrors}
+    if lacking := [a.name for a in distro.archives if not mirrors.get(a.name)]:
+        raise BundleError(
+            f"no mirror of {distro.label} in this machine's own sources; name one: --archive {lacking[0]}=https://..."
+        )
     devices = tuple(d for group in words.gpu for d in group)
     plans = []
     for kernel in words.kernel:
@@ -117,9 +115,13 @@ def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]
     wanted = tuple(dict.fromkeys(p for plan in plans for p in plan.packages.wanted))
     whole = replace(plans[0], packages=replace(plans[0].packages, wanted=wanted))
     repositories = tuple(dict.fromkeys(c.repository for c in whole.capabilities if c.repository and c.packages))
-    sources = bundle_sources(machine, settings, distro, repositories)
-    if lacking := [s.name for s in sources if not s.signed_by]:
-        raise BundleError(f"the key of {lacking[0]} is not known here; bring it with gpu_mirrors in --data")
+    key = str(words.archive_key.resolve()) if words.archive_key else ""
+    sources = tuple(
+        replace(s, url=mirrors[s.name], signed_by=key or s.signed_by) if s.name in mirrors else s
+        for s in bundle_sources(machine, settings, distro, repositories)
+    )
+    if keyless := [s.name for s in sources if not s.signed_by]:
+        raise BundleError(f"the key of {keyless[0]} is not known here; bring it with gpu_mirrors in --data")
     return whole, sources
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from deploys.knowledge.records import Distro
 from deploys.operations.packages import spec
 from deploys.plan.bundle import BundleSource, sources_text
 from deploys.plan.plan import Plan
@@ -68,6 +69,20 @@ class Apt:
             said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
             raise BundleError(f"apt-get {words[0]} failed:\n{said}")
         return done.stdout
+
+
+def own_mirrors(distro: Distro) -> dict[str, str]:
+    """Parts of the distribution's archive -> where this machine itself reads them, also for another release of it."""
+    words = ["apt-get", "indextargets", "--format", "$(ORIGIN)|$(RELEASE)|$(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    found: dict[str, str] = {}
+    for archive in distro.archives:
+        apart = archive.suites.endswith("-security") and " " not in archive.suites
+        for line in lines:
+            origin, suite, url = line.split("|")
+            if origin == archive.origin and suite.endswith("-security") == apart:
+                found.setdefault(archive.name, url.rstrip("/"))
+    return found
 
 
 def collect(plan: Plan, sources: Sequence[BundleSource], target: Path) -> list[dict[str, str]]:

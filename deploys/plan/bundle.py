@@ -40,8 +40,8 @@ class BundleSource:
 def bundle_sources(
     machine: Machine, settings: Settings, distro: Distro, repositories: Sequence[str]
 ) -> tuple[BundleSource, ...]:
-    """Everything that a plan's packages come from: the distribution's archive and the vendors' repositories of the plan."""
-    found = [BundleSource(a.name, a.url, a.suites, a.components, a.keyring) for a in distro.archives]
+    """Everything that a plan's packages come from: the distribution's archive (whose mirrors the operator knows) and the vendors' repositories."""
+    found = [BundleSource(a.name, "", a.suites, a.components, a.keyring) for a in distro.archives]
     for name in repositories:
         repository = distro.repository(name)
         if repository and repository.kind == "deb":

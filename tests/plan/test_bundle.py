@@ -63,4 +63,4 @@ def test_plan_with_a_bundle_asks_nothing_else() -> None:
 
 def test_archives_of_a_release_name_its_suites() -> None:
     assert {a.suites.split()[0] for a in DEBIAN_13.archives} == {"trixie", "trixie-security"}
-    assert all(a.url.startswith("http") and a.source.as_of for a in (*DEBIAN_13.archives, *UBUNTU_24_04.archives))
+    assert all(a.origin and a.source.as_of for a in (*DEBIAN_13.archives, *UBUNTU_24_04.archives))

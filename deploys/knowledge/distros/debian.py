@@ -27,12 +27,10 @@ def _archives(codename: str) -> tuple[Archive, ...]:
     )
     components = " ".join(_COMPONENTS)
     return (
-        Archive(
-            "archive", "https://deb.debian.org/debian", f"{codename} {codename}-updates", components, keyring, source
-        ),
+        Archive("archive", "Debian", f"{codename} {codename}-updates", components, keyring, source),
         Archive(
             "security",
-            "https://security.debian.org/debian-security",
+            "Debian",
             f"{codename}-security",
             components,
             keyring,

@@ -40,7 +40,7 @@ def _archives(codename: str) -> tuple[Archive, ...]:
     return (
         Archive(
             "archive",
-            "http://archive.ubuntu.com/ubuntu",
+            "Ubuntu",
             suites,
             "main restricted universe multiverse",
             keyring,
