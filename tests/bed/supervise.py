@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
+from tests.bed import cgroups
 from tests.bed.families import FAMILIES
 from tests.bed.processes import Process
 from tests.bed.shell import environment
@@ -73,6 +74,15 @@ def boot_once(folder: Path, namespace: str, machine: str) -> int:
 def main(folder: Path) -> int:
     start = json.loads((folder / "start.json").read_text())
     namespace, machine = start["namespace"], start["machine"]
+    cgroups.enter(machine)
+    try:
+        return _boot_again_and_again(folder, namespace, machine)
+    finally:
+        cgroups.leave(machine)
+
+
+def _boot_again_and_again(folder: Path, namespace: str, machine: str) -> int:
+    """Exit status of the last boot."""
     while True:
         status = boot_once(folder, namespace, machine)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{machine}", ignore_errors=True)
