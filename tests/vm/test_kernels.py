@@ -6,6 +6,7 @@ one before has left.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ from tests.vm.kernels import BROKEN, WAITING
 from tests.vm.machine import PATIENCE, Vm
 from tests.vm.road_lab import RESTART, Road
 
+# An image of their own and four boots: a quarter of an hour that the whole tier has not to spare.
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("GPU_HOST_TEST_SLOW"), reason="set GPU_HOST_TEST_SLOW=1 to try kernels"
+)
 INSTALL_LIMIT = 400.0  # seconds on a quiet machine: unpacked, built, a boot image, a menu
 # The kernel stops as soon as its user space begins, and starts the machine anew.
 CRASH = """[Unit]
@@ -66,8 +71,9 @@ class Stages:
     def there(self, path: str) -> str:
         return self.vm.ssh(f"cat {path}", check=False).stdout.strip()
 
-    def boots(self) -> int:
-        return self.vm.console.read_text(errors="replace").count("Linux version ")
+    def crashes(self) -> int:
+        """The kernel's own last words; what it says at a start is too quiet for this console."""
+        return self.vm.console.read_text(errors="replace").count("sysrq triggered crash")
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +107,12 @@ def test_kernel_whose_module_does_not_build_never_comes_next(stages: Stages) -> 
 
 
 def test_run_says_unproven_kernel_and_does_not_reboot(stages: Stages) -> None:
-    boots = stages.boots()
+    boot = stages.vm.boot_id()
     run = stages.run("broken")
     assert f"unproven-kernel: kernel {stages.new} comes next and has no NVIDIA module" in run.stderr
     assert f"{stages.old} stays installed and the default" in run.stderr
     assert "reboot: " not in run.stderr
-    assert stages.boots() == boots
+    assert stages.vm.boot_id() == boot
     assert stages.vm.release() == stages.old
 
 
@@ -120,9 +126,10 @@ def test_pin_goes_as_soon_as_the_module_builds(stages: Stages) -> None:
 def test_kernel_that_does_not_come_up_is_left_after_one_trial(stages: Stages) -> None:
     stages.vm.write("/etc/systemd/system/crash.service", CRASH)
     stages.vm.ssh("systemctl enable --quiet crash.service && sync")
-    boots = stages.boots()
+    boot, crashes = stages.vm.boot_id(), stages.crashes()
     run = stages.run("trial")
-    assert stages.boots() == boots + 2
+    assert stages.crashes() == crashes + 1
+    assert stages.vm.boot_id() != boot
     assert f"reboot: kernel {stages.new} is installed, fit, and comes next; {stages.old} is running" in run.stderr
     assert f"booted {stages.old} instead of {stages.new}" in run.stderr
     assert stages.vm.release() == stages.old
@@ -132,19 +139,18 @@ def test_kernel_that_does_not_come_up_is_left_after_one_trial(stages: Stages) ->
 
 
 def test_no_second_trial(stages: Stages) -> None:
-    boots = stages.boots()
+    boot = stages.vm.boot_id()
     run = stages.run("after the trial")
     assert "unproven-kernel" in run.stderr
-    assert stages.boots() == boots
+    assert stages.vm.boot_id() == boot
     assert stages.road.outcome["changed"] == []
 
 
 def test_kernel_that_comes_up_is_the_default_after_one_reboot(stages: Stages) -> None:
     stages.vm.ssh(f"systemctl disable --quiet crash.service; rm {TRIAL_RECORD}; sync")
-    boots, restarts = stages.boots(), stages.vm.console.read_text(errors="replace").count(RESTART)
+    restarts = stages.vm.console.read_text(errors="replace").count(RESTART)
     run = stages.run("new kernel")
     assert run.returncode == 0
-    assert stages.boots() == boots + 1
     assert stages.vm.console.read_text(errors="replace").count(RESTART) == restarts + 1
     assert stages.vm.release() == stages.new
     assert stages.road.outcome["state"] == "ready"
@@ -154,9 +160,9 @@ def test_kernel_that_comes_up_is_the_default_after_one_reboot(stages: Stages) ->
 
 
 def test_next_run_changes_nothing(stages: Stages) -> None:
-    boots, before = stages.boots(), len(stages.road.commands())
+    boot, before = stages.vm.boot_id(), len(stages.road.commands())
     run = stages.run("last")
     assert run.returncode == 0
     assert len(stages.road.commands()[before:-1]) <= 3
     assert stages.road.outcome["changed"] == []
-    assert stages.boots() == boots
+    assert stages.vm.boot_id() == boot

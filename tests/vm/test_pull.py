@@ -18,7 +18,7 @@ from tests.vm.site import Site
 
 # Python's environment and cloud-init take an emulated guest a quarter of an hour, which the whole tier has not to spare.
 pytestmark = pytest.mark.skipif(
-    not os.environ.get("GPU_HOST_TEST_PULL"), reason="set GPU_HOST_TEST_PULL=1 to have a guest provision itself"
+    not os.environ.get("GPU_HOST_TEST_SLOW"), reason="set GPU_HOST_TEST_SLOW=1 to have a guest provision itself"
 )
 NAME = "gpu-07"
 FIRST_RESULT = 600.0  # seconds on a quiet machine: packages, Python's environment, and a run
