@@ -20,8 +20,10 @@ def enter(name: str) -> None:
     top = _top()
     if top is not None:
         own = top / f"gpu-host-{name}"
-        own.mkdir(exist_ok=True)
-        (own / "cgroup.procs").write_text(str(os.getpid()))
+        # Where none can be made, hosts share one as before; one host alone does not mind.
+        with suppress(OSError):
+            own.mkdir(exist_ok=True)
+            (own / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def leave(name: str) -> None:
