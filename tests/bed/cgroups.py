@@ -26,14 +26,10 @@ def enter(name: str) -> None:
             (own / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def leave(name: str) -> None:
-    """Put this process back, and remove the cgroup with all below it, as far as nobody is left there."""
+def remove(name: str) -> None:
+    """Remove the cgroup of a host that has ended, with all below it, as far as nobody is left there."""
     top = _top()
-    if top is None:
-        return
-    own = top / f"gpu-host-{name}"
-    with suppress(OSError):
-        (top / "cgroup.procs").write_text(str(os.getpid()))
-    for folder, _, _ in os.walk(own, topdown=False):
-        with suppress(OSError):
-            Path(folder).rmdir()
+    if top is not None:
+        for folder, _, _ in os.walk(top / f"gpu-host-{name}", topdown=False):
+            with suppress(OSError):
+                Path(folder).rmdir()

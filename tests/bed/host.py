@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bed import packages
+from tests.bed import cgroups, packages
 from tests.bed.cache import throw_away
 from tests.bed.furnish import COMMAND_LOG
 from tests.bed.keys import Keys
@@ -71,10 +71,14 @@ class Host:
             return None
         return found if found.alive else None
 
+    @property
+    def machine(self) -> str:
+        """What the whole machine calls this host."""
+        return f"{self.network.namespace(self.number)}-{self.name}"
+
     def start(self) -> None:
         """Boot, and wait until SSH answers. Raises BedError with the end of the console when it does not."""
-        machine = f"{self.network.namespace(self.number)}-{self.name}"
-        save(self.folder / "start.json", {"namespace": self.network.namespace(self.number), "machine": machine})
+        save(self.folder / "start.json", {"namespace": self.network.namespace(self.number), "machine": self.machine})
         words = run_python("tests.bed.supervise", self.folder)
         supervisor = start_detached(words, self.folder / "console.log", REPOSITORY)
         save(self.folder / "supervisor.json", supervisor.to_json())
@@ -108,6 +112,7 @@ class Host:
     def remove(self) -> None:
         """Stop, unplug, keep downloaded packages, delete. Harmless for a host that is half made or half gone."""
         self.stop()
+        cgroups.remove(self.machine)
         self.network.unplug(self.number)
         suite = load_spec(self.folder / "spec.json").suite if (self.folder / "spec.json").exists() else ""
         if suite and (self.folder / "packages").is_dir():

@@ -75,14 +75,6 @@ def main(folder: Path) -> int:
     start = json.loads((folder / "start.json").read_text())
     namespace, machine = start["namespace"], start["machine"]
     cgroups.enter(machine)
-    try:
-        return _boot_again_and_again(folder, namespace, machine)
-    finally:
-        cgroups.leave(machine)
-
-
-def _boot_again_and_again(folder: Path, namespace: str, machine: str) -> int:
-    """Exit status of the last boot."""
     while True:
         status = boot_once(folder, namespace, machine)
         shutil.rmtree(f"/run/systemd/nspawn/propagate/{machine}", ignore_errors=True)
