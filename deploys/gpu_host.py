@@ -17,7 +17,7 @@ from deploys.support.run import begin, entry  # noqa: E402
 
 
 def main() -> None:
-    """Every host passes every line below; hosts differ in their plans only."""
+    """Every host passes every line below; what has nothing to do there queues no operation."""
     brief = begin()
     if brief is None or brief.plan is None:
         return

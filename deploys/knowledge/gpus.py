@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deploys.knowledge.gpu_table import DATA_CENTRE, RANGES
 from deploys.knowledge.records import Source
@@ -156,6 +157,7 @@ def chip_code(device: int) -> str:
     return RANGES[at][2] if at >= 0 and device <= RANGES[at][1] else ""
 
 
+@lru_cache(4096)
 def find_chip(device: int) -> Chip | None:
     """The row of a PCI device id of vendor 10de, with the chip's whole name as `code`; None when there is none."""
     code = chip_code(device)

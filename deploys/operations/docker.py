@@ -10,6 +10,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import DAEMON_JSON, STATE_DIR
 from deploys.operations.files import note_edits, write
+from deploys.operations.needed import note
 from deploys.plan import daemon_json
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.edits import json_edits
@@ -99,7 +100,7 @@ def configured(wanted: Wanted) -> Commands:
     if way == "restart":
         yield take_over("restart")
     elif way == "pending":
-        this_host().log(pending(now))
+        note(pending(now))
     elif merged is None and way == "":
         this_host().noop("Docker is configured as wanted")
 

@@ -12,6 +12,7 @@ from pyinfra.api.operation import operation
 from deploys.knowledge.managers import manager
 from deploys.knowledge.paths import KERNEL_GATE
 from deploys.operations.files import write
+from deploys.operations.needed import is_asked, note
 from deploys.plan.files import FileChange, digest
 from deploys.plan.kernel_gate import gate, kept_kernel, settled
 from deploys.plan.kernel_gate_files import gate_files
@@ -42,7 +43,7 @@ def default_kernel_fit(rebooted: bool = False) -> Commands:
     if not over and found.pin == now.kernels.loader.pinned and now.kernels.default in (found.pin, now.kernels.natural):
         host.noop(found.why)
         return
-    host.log(f"default kernel: {'the trial is over' if over else found.why}")
+    note(f"default kernel: {'the trial is over' if over else found.why}")
     yield StringCommand(f"sh {KERNEL_GATE} {'settle' if over else 'apply'} >/dev/null")
     after = machine()
     wanted = gate(after).pin or after.kernels.natural
@@ -61,7 +62,7 @@ def proven_kernel_kept() -> Commands:
     """A kernel under which the whole proof held stays installed while it is not the newest."""
     host, now = this_host(), machine()
     running = now.kernels.running
-    if not is_executing() or current().state != "ready" or not running or not now.kernels.loader.kind:
+    if (not is_asked() and current().state != "ready") or not running or not now.kernels.loader.kind:
         return
     path, text = kept_kernel(manager(now.packages.manager).keep_kernel, now)
     state = now.files.get(path)

@@ -11,6 +11,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import KERNEL_GATE, REBOOT_RECORD, STATE_DIR
 from deploys.operations.files import write
+from deploys.operations.needed import note
 from deploys.plan.files import FileChange
 from deploys.plan.kernel_gate import obstacle, wants_trial
 from deploys.plan.machine import Machine
@@ -49,9 +50,9 @@ def rebooted_when_needed(
     elif not reasons:
         host.noop("no reboot needed")
     elif why := _put_off(now, allowed=allowed, consent=consent, new_kernel=new_kernel, untried=untried):
-        host.log(f"reboot needed ({reasons}){why}")
+        note(f"reboot needed ({reasons}){why}")
     else:
-        host.log(f"reboot: {reasons}")
+        note(f"reboot: {reasons}")
         yield from _reboot(now, reasons, timeout)
         if not is_local(host) and not reboot_reasons(machine(), new_kernel=new_kernel):
             yield StringCommand(_FORGET)
@@ -78,9 +79,7 @@ def _reboot(now: Machine, reasons: str, timeout: int) -> Commands:
     yield write(FileChange(REBOOT_RECORD, record, "why this host is rebooted", "600"))
     trial = wants_trial(now) if now.kernels.loader.one_shot else ""
     if trial:
-        this_host().log(
-            f"kernel {trial} is started once; {now.kernels.running} stays the default until its driver has loaded"
-        )
+        note(f"kernel {trial} is started once; {now.kernels.running} stays the default until its driver has loaded")
         yield StringCommand(f"sh {KERNEL_GATE} trial {shlex.quote(trial)} >/dev/null")
     if is_local(this_host()):
         # The record of this boot is what `./provision pull` looks for once the run has ended.

@@ -9,10 +9,11 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import PROVEN_BEFORE, PROVEN_RECORD
 from deploys.operations.files import write
+from deploys.operations.needed import is_asked, note
 from deploys.plan.files import FileChange
 from deploys.plan.plan import Plan
 from deploys.plan.remember import REMEMBERED_SUBJECTS, proven_now
-from deploys.support.context import is_executing, this_host
+from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.outcome import current
 from deploys.support.world import changing, machine
@@ -31,13 +32,13 @@ def remembered(plan: Plan) -> Commands:
 
     + plan: the host's plan
     """
-    if not is_executing() or current().state != "ready":
+    if not is_asked() and current().state != "ready":
         this_host().noop("not proven")
         return
     now = machine()
     unread = [f"{name}: {now.unknown[name]}" for name in REMEMBERED_SUBJECTS if name in now.unknown]
     if unread:
-        this_host().log(f"ready, and not remembered, as a part of it could not be read: {'; '.join(unread)}")
+        note(f"ready, and not remembered, as a part of it could not be read: {'; '.join(unread)}")
         return
     proven = proven_now(plan, now)
     if proven.is_same_set(now.proven):

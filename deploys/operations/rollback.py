@@ -11,6 +11,7 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import GIVEN_UP, STATE_DIR
+from deploys.operations.needed import is_under_way
 from deploys.operations.packages import going_back
 from deploys.plan.machine import Machine
 from deploys.plan.rollback import GoingBack, describe_way_back, unrelated, way_back
@@ -34,6 +35,12 @@ def _wanted(asked: GoingBack | None, now: Machine) -> GoingBack | None:
         return None
     back = way_back(now, now.proven)
     return None if back.why_not or unrelated(back, current().steps) else back
+
+
+def may_be_needed() -> bool:
+    """Could the current host go back if its proof failed? Not where nothing of it would move, and nothing has been queued that makes a difference."""
+    now = machine()
+    return is_under_way() or not way_back(now, now.proven).why_not
 
 
 def has_gone_back(*, asked: bool) -> Callable[[], bool]:

@@ -11,6 +11,7 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.paths import DEVICES_SCRIPT, ENABLED_RECORD, FABRIC_MODULES, LOAD_TRIED, RELOAD_TRIED, STATE_DIR
 from deploys.operations.docker import take_over
+from deploys.operations.needed import note
 from deploys.plan.machine import Machine
 from deploys.plan.reboot import busy, reboot_reasons, reloadable
 from deploys.support.context import this_host
@@ -95,8 +96,8 @@ def driver_loaded() -> Commands:
     if not version:
         this_host().noop("nothing to load")
         return
-    note = f"mkdir -p {LOAD_TRIED.rsplit('/', 1)[0]} && echo {shlex.quote(version)} >{LOAD_TRIED}"
-    yield StringCommand(f"sh {DEVICES_SCRIPT} >/dev/null 2>&1; {note}")
+    tried = f"mkdir -p {LOAD_TRIED.rsplit('/', 1)[0]} && echo {shlex.quote(version)} >{LOAD_TRIED}"
+    yield StringCommand(f"sh {DEVICES_SCRIPT} >/dev/null 2>&1; {tried}")
 
 
 # The daemons that hold the driver by design; what else holds it is somebody's work, and then the module stays.
@@ -117,12 +118,12 @@ def driver_reloaded() -> Commands:
     if not version:
         this_host().noop("no driver to load anew")
         return
-    this_host().log(f"the loaded driver is not the one on disk, and nobody uses it: loading {version}")
-    note = f"mkdir -p {RELOAD_TRIED.rsplit('/', 1)[0]}; echo {shlex.quote(version)} >{RELOAD_TRIED}"
+    note(f"the loaded driver is not the one on disk, and nobody uses it: loading {version}")
+    tried = f"mkdir -p {RELOAD_TRIED.rsplit('/', 1)[0]}; echo {shlex.quote(version)} >{RELOAD_TRIED}"
     yield StringCommand(
         "\n".join(
             [
-                f"{note}; stopped= exporter=",
+                f"{tried}; stopped= exporter=",
                 f'for u in {_LETS_GO}; do systemctl is-active --quiet $u && systemctl stop $u && stopped="$stopped $u"; done',
                 f"docker stop --time 10 {_EXPORTER} >/dev/null 2>&1 && exporter=1",
                 f"for m in {_MODULES}; do [ ! -d /sys/module/$m ] || rmmod $m || break; done",

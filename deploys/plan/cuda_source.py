@@ -11,6 +11,7 @@ from deploys.plan.cuda import CudaChoice, choose_cuda, fit_cuda, offered_by_vend
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_source import source_label
 from deploys.plan.machine import Machine
+from deploys.plan.once import once
 from deploys.plan.settings import Settings
 
 
@@ -21,6 +22,7 @@ def cuda_origin(distro: Distro, driver: DriverChoice) -> str:
     return "distro" if distro.cuda else "nvidia"
 
 
+@once
 def plan_cuda(machine: Machine, settings: Settings, distro: Distro, driver: DriverChoice) -> CudaChoice:
     """The toolkits that are asked for, else the one that is installed, else the newest that fits."""
     where = cuda_origin(distro, driver)

@@ -13,6 +13,7 @@ from deploys.plan.driver import DriverChoice, choose_from_archive
 from deploys.plan.driver_secure_boot import demands_signature
 from deploys.plan.driver_vendor import Offer, choose_from_vendor
 from deploys.plan.machine import Machine
+from deploys.plan.once import once
 from deploys.plan.settings import Settings
 from deploys.plan.versions import branch_of, upstream
 
@@ -57,6 +58,7 @@ def source_label(where: str, distro: Distro) -> str:
     return f"NVIDIA's repository for {distro.label}" if where == "nvidia" else f"the archive of {distro.label}"
 
 
+@once
 def choose_driver(machine: Machine, settings: Settings, distro: Distro) -> DriverChoice:
     """The driver of the source that is asked for, or the reason why it does not serve this host."""
     where = origin(machine, settings, distro)

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 
 _BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
 _PRIVATE = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
@@ -55,6 +56,7 @@ class _Signature:
     issuer: bytes
 
 
+@lru_cache(64)
 def keys_in(text: str) -> tuple[PublicKey, ...]:
     """Every primary key of all armoured blocks, in their order. Raises KeyFileError."""
     found: list[list[tuple[int, bytes]]] = []

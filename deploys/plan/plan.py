@@ -18,6 +18,7 @@ from deploys.plan.driver_source import choose_driver
 from deploys.plan.files import FileChange, edited_sources, fabric_files, our_files
 from deploys.plan.kernel_gate_files import gate_files
 from deploys.plan.machine import Machine
+from deploys.plan.once import once
 from deploys.plan.reboot import RebootPlan, plan_reboot
 from deploys.plan.repositories import CONTAINER_TOOLKIT, our_repositories
 from deploys.plan.settings import Settings
@@ -84,6 +85,7 @@ class Plan:
     bundle: str = ""
 
 
+@once
 def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bool = False) -> Plan:
     """The plan for a host that the checks let pass."""
     parts = wants(settings)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from packaging.version import Version
 
 _NUMBERS = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 
 
+@lru_cache(4096)
 def numbers(text: str | None) -> Version | None:
     """The leading dotted number of a version: "6.1.0-50-amd64" -> 6.1.0, "v2.26.1" -> 2.26.1; None when there is none."""
     match = _NUMBERS.search(text or "")

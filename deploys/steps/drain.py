@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from deploys.operations import drain as operations
+from deploys.operations.needed import when_needed
 from deploys.plan.plan import Plan
 from deploys.plan.settings import Settings
 
@@ -12,8 +13,9 @@ from deploys.plan.settings import Settings
 @deploy("Drain")
 def drain(plan: Plan, settings: Settings) -> None:
     """Before anything that disturbs it."""
-    operations.drained(
-        name="Nobody uses the GPUs",
+    when_needed(
+        operations.drained,
+        "Nobody uses the GPUs",
         plan=plan,
         drain=settings.drain,
         undrain=settings.undrain,
@@ -24,4 +26,4 @@ def drain(plan: Plan, settings: Settings) -> None:
 @deploy("Undrain")
 def undrain(settings: Settings) -> None:
     """After the proof: a host that is not ready stays drained."""
-    operations.undrained(name="Its work is back", undrain=settings.undrain, timeout=settings.drain_timeout)
+    when_needed(operations.undrained, "Its work is back", undrain=settings.undrain, timeout=settings.drain_timeout)

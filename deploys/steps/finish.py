@@ -5,9 +5,10 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from deploys.operations import lease
+from deploys.operations.needed import when_needed
 
 
 @deploy("End")
 def finish() -> None:
     """Other runs need not wait until this one is forgotten."""
-    lease.released(name="The host is free for other runs")
+    when_needed(lease.released, "The host is free for other runs")

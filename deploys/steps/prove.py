@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from deploys.operations import kernel_gate, proof, record
+from deploys.operations.needed import when_needed
 from deploys.plan.plan import Plan
 from deploys.plan.settings import Settings
 
@@ -18,10 +19,10 @@ def prove(settings: Settings, compare: bool = False, may_go_back: bool = False) 
 @deploy("Record")
 def remember(plan: Plan) -> None:
     """After the proof, never instead of it."""
-    record.remembered(name="The host remembers what was proven", plan=plan)
+    when_needed(record.remembered, "The host remembers what was proven", plan=plan)
 
 
 @deploy("Keep")
 def keep() -> None:
     """After a proof that held."""
-    kernel_gate.proven_kernel_kept(name="The kernel that proved itself stays installed")
+    when_needed(kernel_gate.proven_kernel_kept, "The kernel that proved itself stays installed")

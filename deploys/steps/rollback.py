@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from deploys.operations import proof, reboot, rollback, services
+from deploys.operations.needed import begin_work, when_needed
 from deploys.plan.reboot import UNTRIED
 from deploys.plan.rollback import GoingBack
 from deploys.plan.settings import Settings
@@ -13,6 +14,9 @@ from deploys.plan.settings import Settings
 @deploy("Rollback")
 def go_back(settings: Settings, units: tuple[str, ...], asked: GoingBack | None = None) -> None:
     """Rehearsed, installed, put to work, proven. Without `asked` only where the proof has just failed and the settings let it."""
+    if asked is None and not rollback.may_be_needed():
+        return
+    begin_work()
     limit, gone = settings.operation_timeout, rollback.has_gone_back(asked=asked is not None)
     rollback.rehearsed(name="The way back is rehearsed in an overlay", limit=limit, asked=asked, proxy=settings.proxy)
     rollback.installed(
@@ -35,4 +39,4 @@ def go_back(settings: Settings, units: tuple[str, ...], asked: GoingBack | None 
 @deploy("Rollback")
 def settle() -> None:
     """Last: the work of a host that serves again has been called back by then."""
-    rollback.settled(name="The wanted set is the one that runs")
+    when_needed(rollback.settled, "The wanted set is the one that runs")

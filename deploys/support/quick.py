@@ -6,6 +6,7 @@ Import this before any fact. The answers are the same ones (tests/deploys/test_q
   though only file names and line numbers count;
 * the type hints of the global arguments: evaluated anew for each class of a fact, and for each operation of each host;
 * which of a host's data are global arguments: looked for in all its groups, thirty names for each operation and each fact;
+* the sums over packets, compared byte by byte in Python;
 * the collector of cycles: it looks again and again through modules that stay.
 """
 
@@ -13,13 +14,17 @@ from __future__ import annotations
 
 import functools
 import gc
+import hmac
 import sys
 from copy import copy
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from pyinfra.api import arguments, facts, util
-from pyinfra.api.host import HostData
+import paramiko.util
+from pyinfra.api import arguments, deploy, facts, operation, util
+from pyinfra.api.exceptions import ArgumentTypeError
+from pyinfra.api.util import raise_if_bad_type
+from pyinfra.context import ctx_config
 
 
 class Place(NamedTuple):
@@ -44,23 +49,40 @@ def getframeinfo(frame: FrameType) -> Place:
     return Place(frame.f_code.co_filename, frame.f_lineno)
 
 
-def lookup(data: Any, key: str) -> Any:
-    """`HostData.__getattr__`: an item of the host's data. Raises AttributeError.
+def pop_global_arguments(state: Any, host: Any, kwargs: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """`arguments.pop_global_arguments`. Raises ArgumentTypeError."""
+    config = ctx_config.get() if ctx_config.isset() else state.config  # type: ignore[no-untyped-call]
+    around = host.current_deploy_kwargs or {}
+    own = _own(host)
+    found, taken = {}, []
+    for key, type_, default_of, handler in _TABLE:
+        default = copy(own[key]) if key in own else default_of(config)
+        if key in kwargs:
+            taken.append(key)
+            value = kwargs.pop(key)
+        else:
+            value = around.get(key, default)
+        if handler:
+            value = handler(config, value)
+        if value != default:
+            raise_if_bad_type(value, type_, ArgumentTypeError, f"Invalid argument `{key}`:")
+        found[key] = value
+    return found, taken
+
+
+def _own(host: Any) -> dict[str, Any]:
+    """The global arguments among the host's data, looked up once.
 
     What is set during the run (`host.data.x = ...`), or by a deploy around this operation, is looked up each time, as ever.
     """
-    host = data.host
-    if not key.startswith("_") or key in data.override_datas or host.current_deploy_data or host.current_op_deploy_data:
-        return _lookup(data, key)
-    known = data.__dict__.setdefault("known_by_quick", {})
-    if key not in known:
-        try:
-            known[key] = _lookup(data, key)
-        except AttributeError as error:
-            known[key] = error
-    if isinstance(known[key], AttributeError):
-        raise known[key].with_traceback(None)
-    return copy(known[key])
+    data = host.data
+    variable = data.override_datas or host.current_deploy_data or host.current_op_deploy_data
+    known: dict[str, Any] | None = None if variable else data.__dict__.get("known_by_quick")
+    if known is None:
+        known = {key: value for key, *_ in _TABLE if (value := data.get(key, _ABSENT)) is not _ABSENT}
+        if not variable:
+            data.__dict__["known_by_quick"] = known
+    return known
 
 
 def started() -> None:
@@ -69,11 +91,17 @@ def started() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-_util: Any = util
-_arguments: Any = arguments
-_facts: Any = facts
+_util, _arguments, _facts, _deploy, _operation, _paramiko = (
+    cast("Any", module) for module in (util, arguments, facts, deploy, operation, paramiko.util)
+)
 _util.stack, _util.getframeinfo = stack, getframeinfo
-_lookup: Any = HostData.__getattr__
-_host_data: Any = HostData
-_host_data.__getattr__ = lookup
 _arguments.all_global_arguments = _facts.all_global_arguments = functools.cache(arguments.all_global_arguments)
+_ABSENT = object()
+_TABLE = tuple(
+    (key, type_, arguments.all_argument_meta[key].default, arguments.all_argument_meta[key].handler)
+    for key, type_ in arguments.all_global_arguments()
+)
+for _module in (_arguments, _facts, _deploy, _operation):
+    _module.pop_global_arguments = pop_global_arguments
+# For each packet that comes in; paramiko compares byte by byte, in Python.
+_paramiko.constant_time_bytes_eq = hmac.compare_digest
