@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
+
+from tests.bed import tools
+from tests.bed.shell import BedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,15 +75,8 @@ def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.5
 
 
 def ensure_tools() -> None:
-    """Install what is missing from this machine's own package archive. Raises VmError without root."""
-    if os.geteuid():
-        raise VmError("the VM tests make network devices and disk images: run them as root, e.g. sudo ./run-tests vm")
-    missing = sorted({package for program, package in TOOLS.items() if not shutil.which(program)})
-    if not missing:
-        return
-    if not shutil.which("apt-get"):
-        raise VmError(f"missing and not installable here (no apt-get): {' '.join(missing)}; install them by hand")
-    apt = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=900")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(*apt, "update", env=quiet)
-    run(*apt, "install", "--no-install-recommends", *missing, env=quiet, timeout=1800)
+    """Install what is missing from this machine's own package archive. Raises VmError."""
+    try:
+        tools.ensure_tools(TOOLS, {})
+    except BedError as error:
+        raise VmError(str(error)) from None

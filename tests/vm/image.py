@@ -89,7 +89,7 @@ class Builder:
         self._make_root()
         release = _only((self.root / "boot").glob("vmlinuz-*")).name.removeprefix("vmlinuz-")
         (self.image.folder / "release").write_text(release + "\n")
-        if self.recipe.variant == "driver":
+        if self.recipe.has_driver:
             driver.check(self.root, release)
         self._add_fakepci(release)
         raw = self._make_disk()

@@ -29,6 +29,8 @@ PACKAGES = (
     "linux-image-amd64",
     "grub-pc",
 )
+# What the tests of the whole tier start from; "pull" is made when it is asked for.
+VARIANTS = ("", "driver", "kernels")
 # What inventories/pull/cloud-init.yaml asks for, so that an emulated guest need not unpack it.
 PULL_PACKAGES = ("cloud-init", "git", "python3", "python3-venv")
 # vendor:device:class:subvendor:subdevice. Ids from the public PCI id list: A100 SXM4 40GB and Tesla T4.
@@ -48,7 +50,8 @@ FAKEPCI = Path(__file__).parent / "fakepci"
 class Recipe:
     """One base image. `nameservers`: addresses that the guest asks.
 
-    `variant`: "driver" (NVIDIA's driver is installed, not blocked), "kernels" (a stand-in driver, a second kernel) or "".
+    `variant`: "driver" (NVIDIA's driver is installed, not blocked), "pull" (that, and cloud-init), "kernels" (a stand-in
+    driver, a second kernel) or "".
     """
 
     mirrors: Mirrors
@@ -63,8 +66,13 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def packages(self) -> tuple[str, ...]:
-        more = {"driver": driver.PACKAGES + PULL_PACKAGES, "kernels": kernels.PACKAGES}
+        more = {"driver": driver.PACKAGES, "pull": driver.PACKAGES + PULL_PACKAGES, "kernels": kernels.PACKAGES}
         return PACKAGES + more.get(self.variant, ())
+
+    @property
+    def has_driver(self) -> bool:
+        """Is NVIDIA's driver in it?"""
+        return self.variant in ("driver", "pull")
 
     def sources(self) -> str:
         """The image's package sources, while it is made and afterwards."""
@@ -72,7 +80,7 @@ class Recipe:
 
     def late_hooks(self) -> tuple[str, ...]:
         """Run by mmdebstrap with the root's path as $1, after the packages are installed."""
-        return (*_LATE_HOOKS, *(driver.HOOKS if self.variant == "driver" else ()), _NOUVEAU_HOOK)
+        return (*_LATE_HOOKS, *(driver.HOOKS if self.has_driver else ()), _NOUVEAU_HOOK)
 
     def files(self) -> dict[str, str]:
         """Path inside the guest -> content. None of them is a conffile of a package."""
@@ -89,13 +97,15 @@ class Recipe:
             "etc/modules-load.d/fakepci.conf": "fakepci\n",
             "etc/modprobe.d/fakepci.conf": f"options fakepci ids={','.join(DEVICES)}\n",
             "etc/default/grub.d/50-vm.cfg": _grub(),
-            # Without a seed cloud-init stays off; with one it must leave the address as it is.
-            "etc/cloud/cloud.cfg.d/99-network.cfg": "network: {config: disabled}\n",
             # Every remote command leaves a line, so that tests can count them.
             "etc/ssh/sshd_config.d/00-bed.conf": SSHD_TEXT,
             COUNTER: COUNTER_TEXT,
         }
         files |= kernels.FILES if self.variant == "kernels" else {}
+        # Without a seed cloud-init stays off; with one it must leave the address as it is.
+        files |= (
+            {"etc/cloud/cloud.cfg.d/99-network.cfg": "network: {config: disabled}\n"} if self.variant == "pull" else {}
+        )
         return files | {f"etc/systemd/network/10-slot{slot}.network": _network(slot) for slot in network.SLOTS}
 
 

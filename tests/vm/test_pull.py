@@ -77,12 +77,12 @@ def user_data(url: str, host: str, commit: str) -> str:
 
 @pytest.fixture(scope="module")
 def pull(vm_bed: VmBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pull]:
-    vm_bed.base_image("driver")
+    vm_bed.base_image("pull")
     with Site(tmp_path_factory.mktemp("site")) as site:
         site.publish_wheels()
         host = site.url.split("//")[1].split(":")[0]
         seed = site.publish_seed(user_data(site.url, host, site.publish_repository()), NAME)
-        guest = vm_bed.new_vm("pull", "driver", seed=seed)
+        guest = vm_bed.new_vm("pull", "pull", seed=seed)
         try:
             yield Pull(guest, site, guest.boot_id())
         finally:
