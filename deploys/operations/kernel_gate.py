@@ -14,7 +14,7 @@ from deploys.knowledge.paths import KERNEL_GATE
 from deploys.operations.files import write
 from deploys.operations.needed import is_asked, note
 from deploys.plan.files import FileChange, digest
-from deploys.plan.kernel_gate import gate, kept_kernel, settled
+from deploys.plan.kernel_gate import gate, kept_kernel, never_tried, on_trial
 from deploys.plan.kernel_gate_files import gate_files
 from deploys.support.context import is_executing, reboots_itself, this_host
 from deploys.support.guard import guarded, log_error
@@ -27,16 +27,20 @@ Commands = Generator[Any, None, None]
 @operation()
 @guarded
 @changing
-def default_kernel_fit(rebooted: bool = False) -> Commands:
+def default_kernel_fit(rebooted: bool = False, proven: bool = False) -> Commands:
     """The next boot starts a kernel that is fit, and the distribution's own choice stands wherever it is.
 
     + rebooted: the run has passed its reboot
+    + proven: it has passed its proof too, which ends the trial of the kernel that runs
     """
     host, now = this_host(), machine()
-    if rebooted and reboots_itself() and now.kernels.loader.trial_from == now.boot.boot_id:
+    if rebooted and reboots_itself() and never_tried(now):
         host.noop("a kernel is on trial, and the reboot into it comes when this run has ended")
         return
-    found, over = gate(now), settled(now)
+    if proven and not is_asked() and current().state != "ready":
+        host.noop("not proven")
+        return
+    found, over = gate(now), never_tried(now) or (proven and on_trial(now))
     if not gate_files(now) or not now.kernels.natural:
         host.noop("no boot loader that is known, or one kernel only")
         return

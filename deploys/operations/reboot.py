@@ -79,7 +79,9 @@ def _reboot(now: Machine, reasons: str, timeout: int) -> Commands:
     yield write(FileChange(REBOOT_RECORD, record, "why this host is rebooted", "600"))
     trial = wants_trial(now) if now.kernels.loader.one_shot else ""
     if trial:
-        note(f"kernel {trial} is started once; {now.kernels.running} stays the default until its driver has loaded")
+        note(
+            f"kernel {trial} is started once; {now.kernels.running} stays the default until the host is proven under it"
+        )
         yield StringCommand(f"sh {KERNEL_GATE} trial {shlex.quote(trial)} >/dev/null")
     if is_local(this_host()):
         # The record of this boot is what `./provision pull` looks for once the run has ended.

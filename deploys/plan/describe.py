@@ -204,7 +204,7 @@ def _reboot(plan: Plan) -> str:
         f"needed: {why}; this machine is not rebooted by its own run": reboot.local,
         f"needed, not allowed by gpu_reboot: {why}": not reboot.allowed,
         f"needed: {why}; not done: {reboot.refused}": bool(reboot.refused),
-        f"yes, once into {reboot.trial}, which is the default as soon as its driver has loaded: {why}": bool(
+        f"yes, once into {reboot.trial}, which is the default once the host is proven under it: {why}": bool(
             reboot.trial
         ),
     }

@@ -96,11 +96,14 @@ def _boot_image(kernel: Kernel, machine: Machine) -> str:
     return "has an initramfs that cannot be read to its end" if image.readable is False and readable else ""
 
 
-def settled(machine: Machine) -> bool:
-    """Is the trial over: its kernel runs with its driver loaded, or the reboot into it never came?"""
+def never_tried(machine: Machine) -> bool:
+    """Has the reboot into the kernel on trial never come?"""
+    return bool(machine.kernels.loader.trial) and machine.kernels.loader.trial_from == machine.boot.boot_id
+
+
+def on_trial(machine: Machine) -> bool:
+    """Does the kernel on trial run, with its driver loaded, so that only the proof is left?"""
     trial, running = machine.kernels.loader.trial, machine.kernels.get(machine.kernels.running)
-    if trial and machine.kernels.loader.trial_from == machine.boot.boot_id:
-        return True
     if not trial or running is None or running.release != trial:
         return False
     return bool(machine.driver.loaded) and machine.driver.loaded == running.nvidia_version
@@ -108,7 +111,7 @@ def settled(machine: Machine) -> bool:
 
 def failed_trial(machine: Machine) -> str:
     """The release that is on trial, where another one runs after the reboot ("" none)."""
-    trial = "" if settled(machine) else machine.kernels.loader.trial
+    trial = "" if never_tried(machine) else machine.kernels.loader.trial
     return trial if trial and trial != machine.kernels.running else ""
 
 
@@ -130,11 +133,13 @@ def driverless_trial(machine: Machine) -> str:
     """The kernel on trial, where it runs and its driver has not loaded while another one is held to go back to ("" none)."""
     loader, running = machine.kernels.loader, machine.kernels.running
     back = loader.pinned and loader.pinned != running and machine.kernels.default == loader.pinned
-    return loader.trial if back and loader.trial == running and not settled(machine) else ""
+    return loader.trial if back and loader.trial == running and not on_trial(machine) else ""
 
 
 def unproven(machine: Machine) -> str:
-    """What a person must know of the kernel that would come next, where it may not ("" nothing)."""
+    """What a person must know of the kernel that would come next, where it may not ("" nothing, and nothing yet while it is being proven)."""
+    if on_trial(machine):
+        return ""
     found, tried = gate(machine), failed_trial(machine)
     running = machine.kernels.running
     if tried:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from deploys.plan.kernel_gate import gate, unproven
+from deploys.plan.kernel_gate import gate, on_trial, unproven
 from deploys.plan.machine import Kernel, Machine
 from deploys.plan.reboot import busy, reboot_reasons, rebooted_in_vain, reloadable
 
@@ -60,7 +60,7 @@ def _on_disk(machine: Machine, running: Kernel, libraries: str) -> DriverState |
     if version and version != libraries:
         return DriverState("mismatch", f"module {version} on disk, libraries {libraries}", "reinstall both as one set")
     lacking = [k.release for k in others if not k.nvidia_modules]
-    if running.nvidia_modules and (found.unfit or lacking):
+    if running.nvidia_modules and ((found.unfit and not on_trial(machine)) or lacking):
         text = unproven(machine) or f"kernel {', '.join(lacking)} comes next and has no module"
         stays = f"{found.pin} stays installed and the default" if found.pin else "the running kernel stays installed"
         mends = "" if machine.kernels.loader.trial else "headers for it, then a build; "

@@ -24,5 +24,5 @@ def activate(plan: Plan, reboot_timeout: int, consent: bool) -> None:
         untried=plan.reboot.untried,
     )
     when_needed(services.driver_loaded, "The driver is loaded")
-    when_needed(kernel_gate.default_kernel_fit, "A kernel that proved itself on trial is the default", rebooted=True)
+    when_needed(kernel_gate.default_kernel_fit, "The kernel that comes next can drive the GPUs", rebooted=True)
     when_needed(services.running, "Services are enabled and running", units=plan.services)

@@ -25,4 +25,10 @@ def remember(plan: Plan) -> None:
 @deploy("Keep")
 def keep() -> None:
     """After a proof that held."""
+    when_needed(
+        kernel_gate.default_kernel_fit,
+        "A kernel that proved itself on trial is the default",
+        rebooted=True,
+        proven=True,
+    )
     when_needed(kernel_gate.proven_kernel_kept, "The kernel that proved itself stays installed")

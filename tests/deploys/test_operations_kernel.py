@@ -62,13 +62,22 @@ def test_nothing_to_do(bench: SimpleNamespace, why: str, machine: Machine) -> No
     [
         (host(BROKEN), host(BROKEN, loader=HELD), "apply"),
         (host(loader=HELD), host(), "apply"),
-        (trial(NEW), changed(host(), kernels__running=NEW), "settle"),
         (trial(NOW, boot="this boot"), host(), "settle"),
     ],
-    ids=["to be held", "to be let go", "a trial that went well", "a trial that never came"],
+    ids=["to be held", "to be let go", "a trial that never came"],
 )
 def test_one_command(bench: SimpleNamespace, machine: Machine, after: Machine, verb: str) -> None:
     assert sent(GATE, machine, after) == [f"sh {KERNEL_GATE} {verb} >/dev/null"]
+
+
+def test_trial_ends_with_the_proof_and_not_before(bench: SimpleNamespace) -> None:
+    machine, after = trial(NEW), changed(host(), kernels__running=NEW)
+    LEDGER.of(bench.name).state = "planned"
+    assert sent(GATE, machine, after) == sent(GATE, machine, after, rebooted=True) == []
+    assert sent(GATE, machine, after, rebooted=True, proven=True) == []
+    LEDGER.of(bench.name).state = "ready"
+    assert sent(GATE, machine, after, rebooted=True, proven=True) == [f"sh {KERNEL_GATE} settle >/dev/null"]
+    assert sent(GATE, trial(NEW, loaded=""), rebooted=True, proven=True) == []
 
 
 def test_trial_of_a_machine_that_provisions_itself_stays_armed_until_its_run_has_ended(

@@ -14,8 +14,9 @@ from deploys.plan.kernel_gate import (
     failed_trial,
     gate,
     kept_kernel,
+    never_tried,
     obstacle,
-    settled,
+    on_trial,
     unfit,
     unproven,
     wants_trial,
@@ -181,18 +182,24 @@ def test_kernel_on_trial_without_its_driver_is_left_by_a_reboot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "over", "failed", "pin"),
+    ("machine", "never", "up", "failed", "pin"),
     [
-        (trial(NEW), True, "", NOW),
-        (trial(NEW, loaded=""), False, "", NOW),
-        (trial(NOW), False, NEW, NOW),
-        (trial(NOW, boot="this boot"), True, "", NOW),
+        (trial(NEW), False, True, "", NOW),
+        (trial(NEW, loaded=""), False, False, "", NOW),
+        (trial(NOW), False, False, NEW, NOW),
+        (trial(NOW, boot="this boot"), True, False, "", NOW),
     ],
     ids=["came up", "without its driver", "another one came up", "the reboot never came"],
 )
-def test_trial(machine: Machine, over: bool, failed: str, pin: str) -> None:
+def test_trial(machine: Machine, never: bool, up: bool, failed: str, pin: str) -> None:
     """While it is on trial, a kernel is nobody's default."""
-    assert (settled(machine), failed_trial(machine), gate(machine).pin) == (over, failed, pin)
+    found = (never_tried(machine), on_trial(machine), failed_trial(machine), gate(machine).pin)
+    assert found == (never, up, failed, pin)
+
+
+def test_kernel_that_is_being_proven_is_no_trouble_of_the_host() -> None:
+    """Its driver has loaded: whether it may become the default is what the proof says next."""
+    assert (driver_state(trial(NEW)).name, unproven(trial(NEW))) == ("ready", "")
 
 
 def test_failed_trial_is_told_by_name_and_not_repeated() -> None:
