@@ -26,8 +26,7 @@ class StillBusyError(Exception):
 
 def is_disturbing(plan: Plan, now: Machine) -> bool:
     """Will the driver change, or the host reboot?"""
-    moves = bool(set(plan.driver.packages) & set(plan.packages.lacking(now.packages)))
-    return moves or (plan.reboot.allowed and comes(now, plan.reboot))
+    return plan.moves_driver(now.packages) or (plan.reboot.allowed and comes(now, plan.reboot))
 
 
 def _run(command: str, timeout: int) -> str:

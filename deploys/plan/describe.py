@@ -187,7 +187,7 @@ def _drain(plan: Plan, machine: Machine) -> list[str]:
     """What happens to the work of the host."""
     if machine.boot.drained:
         return [_row("drained", "its work is called back once the host is ready")]
-    moves = bool(set(plan.driver.packages) & set(plan.packages.missing))
+    moves = plan.moves_driver(machine.packages)
     return (
         [_row("drain", f"first: {plan.drain}")]
         if plan.drain and (moves or (plan.reboot.needed and not plan.reboot.refused))

@@ -84,6 +84,11 @@ class Plan:
     drain: str = ""
     bundle: str = ""
 
+    def moves_driver(self, packages: Packages) -> bool:
+        """Will packages of the driver be installed? Whatever a transaction that was cut off has left to do may be of the driver."""
+        lacking = set(self.driver.packages) & set(self.packages.lacking(packages))
+        return bool(lacking) or (packages.cut_off and bool(self.driver.packages))
+
 
 @once
 def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bool = False) -> Plan:

@@ -135,6 +135,8 @@ def test_only_a_reboot_that_comes_is_drained_for(bench: SimpleNamespace) -> None
     assert not is_disturbing(plan_for(machine, new_kernel="wait"), machine)
     assert not is_disturbing(plan_for(failed), failed)
     assert not is_disturbing(plan_for(stuck), stuck)
+    cut_off = changed(failed, packages__cut_off=True)
+    assert is_disturbing(plan_for(cut_off), cut_off), "nobody knows what of the driver it has left to do"
 
 
 def test_fifty_runs_against_a_kernel_that_does_not_come_up_try_it_once(bench: SimpleNamespace) -> None:

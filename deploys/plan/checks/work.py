@@ -17,7 +17,7 @@ def _disturbance(machine: Machine, settings: Settings) -> str:
     if distro is None:
         return ""
     plan = make_plan(machine, settings, distro)
-    if set(plan.driver.packages) & set(plan.packages.missing):
+    if plan.moves_driver(machine.packages):
         return "the driver changes"
     # A new kernel can wait on a host that serves: its reboot is put off, and nothing else.
     return f"a reboot is needed: {plan.reboot.why}" if reboot_reasons(machine) and plan.reboot.allowed else ""

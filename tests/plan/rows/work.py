@@ -48,6 +48,13 @@ WORK = [
     ),
     stop(
         "gpu_idle_before_driver_change",
+        "a transaction was cut off, and somebody has begun to work since",
+        debian_13_converged(packages__cut_off=True, driver__holders=holders("ollama serve")),
+        "ollama serve",
+        "because the driver changes",
+    ),
+    stop(
+        "gpu_idle_before_driver_change",
         "another driver is loaded than the one on disk",
         debian_13_converged(driver__loaded="550.90.07", driver__holders=holders("ollama serve")),
         "ollama serve",
