@@ -92,7 +92,9 @@ def environment() -> tuple[str, str]:
     return str(venv / "bin/ansible-playbook"), str(found[0]) if found else ""
 
 
-def ansible(fleet: Fleet, job: Mapping[str, Any], program: str, mitogen: str, *, round_name: str) -> list[Contestant]:
+def ansible(
+    fleet: Fleet, job: Mapping[str, Any], program: str, mitogen: str, *, round_name: str, play: str = "site.yml"
+) -> list[Contestant]:
     """The play: tuned, and with Mitogen where it is there. Facts are cached by the first run, which is not counted."""
     hosts = {
         n: {"ansible_host": a, "ansible_port": p, "ansible_ssh_common_args": f"-o HostKeyAlias={a}"}
@@ -102,7 +104,7 @@ def ansible(fleet: Fleet, job: Mapping[str, Any], program: str, mitogen: str, *,
     inventory, extra = fleet.folder / "ansible.json", fleet.folder / "job.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}))
     extra.write_text(json.dumps({"job": job}))
-    words = [program, "-i", str(inventory), "-e", f"@{extra}", str(PLAY / "site.yml")]
+    words = [program, "-i", str(inventory), "-e", f"@{extra}", str(PLAY / play)]
     base = {
         "ANSIBLE_CONFIG": str(PLAY / "ansible.cfg"),
         "ANSIBLE_FORKS": str(max(5, min(len(hosts), 50))),

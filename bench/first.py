@@ -1,6 +1,7 @@
-"""`bench/run first`: a bare host each for this toolkit and for the play of Ansible, with the same packages; what each did there is counted.
+"""`bench/run first`: two bare Debian 13 hosts with the archive's real packages, one for this toolkit, one for a sequence of roles; what each did is counted.
 
-The packages are small stand-ins, so the figures show what each does around them: no compiler runs, and nothing large is fetched.
+The driver's module is compiled on both. The container toolkit is a stand-in from a signed local repository. CUDA's toolkit is left out:
+it is some gigabytes, which both would unpack in the same way.
 """
 
 from __future__ import annotations
@@ -9,28 +10,36 @@ import json
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
-from bench import contestants, site
+from bench import contestants
 from bench.contestants import Fleet
+from deploys.knowledge.distros.debian import DEBIAN_13
+from deploys.plan.plan import Plan, make_plan
+from deploys.plan.settings import Settings
+from facts.probe import SUBJECTS, parse_machine
+from facts.subject import build_command
+from tests.bed.bed import Bed
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
-from tests.bed.shell import run
+from tests.bed.repository import Repository
+from tests.bed.shell import BedError, run
 
 # How often each happened on the host since it was made.
 COUNTS = {
     "transactions": "grep -c '^Commandline: .*' /var/log/apt/history.log",
-    "index refreshes": "grep -c '' /var/log/bench-updates",
     "boot images built": "grep -c '' /var/log/bench-images",
+    "modules compiled": "grep -c '' /var/log/bench-make",
     "docker starts": "journalctl -u docker.service -o cat | grep -c '^Started'",
-    "reboots": "journalctl --list-boots -o json | grep -o boot_id | wc -l",
     "remote commands": "grep -c '' /var/log/remote-commands.log",
 }
-# Programs that note when they were called, before what they stand for.
-NOTED = {"/usr/sbin/update-initramfs": "bench-images", "/usr/bin/apt-get": "bench-updates"}
+# Programs that note when they were called, before what they stand for; and which calls count.
+NOTED = {"/usr/sbin/mkinitramfs": ("bench-images", "*"), "/usr/bin/make": ("bench-make", "*modules*|*KERNEL*")}
 LIMIT = 5400
+PROFILE: Literal["containers"] = "containers"
 
 
 @dataclass(frozen=True)
@@ -43,46 +52,88 @@ class Run:
 
 
 def main(_options: Namespace) -> int:
-    """Both in one run, one after the other; ratios first."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
+    """Both in one run, one after the other; ratios first. Raises BedError."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, Bed.open() as bed:
+        folder, repo = Path(name), bed.repository()
         program, _ = contestants.environment()
-        with site.bare(folder, "product", "ansible") as (ours, theirs):
-            for family in (ours, theirs):
-                note(family.host)
-            data = {**ours.data, **site.DATA, "gpu_report_dir": str(folder / "reports")}
-            product = provision(ours.host, data, folder)
-            play = contestants.ansible(
-                Fleet({theirs.host.name: (theirs.host.address, 22)}, theirs.host.inventory_data(), folder),
-                site.job(ours.host, ours.first),
-                program,
-                "",
-                round_name="first",
-            )[0]
-            started = time.monotonic()
-            done = run(play.words, check=False, timeout=LIMIT, env=dict(play.env), cwd=play.cwd)
-            other = Run("Ansible", time.monotonic() - started, count(theirs.host))
-            print(done.stdout[-1500:])
-        print(report([product, other]))
+        hosts = [bed.make_host("trixie", who, gpus="t4") for who in ("gpu-host", "roles")]
+        for host in hosts:
+            prepare(host)
+        data = {
+            "gpu_profile": PROFILE,
+            "gpu_mirrors": mirrors(repo),
+            "gpu_report_dir": str(folder / "reports"),
+        }
+        job = job_of(plan_of(hosts[1]), repo)
+        runs = [provision(hosts[0], data, folder), roles(hosts[1], job, program, folder)]
+        print(report(runs))
     return 0
 
 
-def note(host: Host) -> None:
-    """Have the host count what is called on it, from now on; the real programs are moved aside."""
-    for path, log in NOTED.items():
-        text = (
-            f'#!/bin/sh\ncase "$*" in *update*|*-u*|*-c*) echo "$*" >>/var/log/{log} ;; esac\nexec {path}.real "$@"\n'
-        )
-        host.nsenter(f"touch /var/log/{log}; dpkg-divert --local --rename --divert {path}.real {path}")
+def mirrors(repo: Repository) -> dict[str, Any]:
+    return {"nvidia-container-toolkit": {"url": repo.url, "key": str(repo.key_path), "fingerprint": repo.fingerprint}}
+
+
+def prepare(host: Host) -> None:
+    """Python for Ansible, on both; and the host counts what is called on it from now on: what a package brings later is moved aside, too."""
+    packages = "python3 python3-apt make initramfs-tools"
+    host.nsenter(
+        f"apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends {packages}",
+        timeout=900,
+    )
+    for path, (log, calls) in NOTED.items():
+        text = f'#!/bin/sh\ncase "$*" in {calls}) echo "$*" >>/var/log/{log} ;; esac\nexec {path}.real "$@"\n'
+        host.nsenter(f": >/var/log/{log}; dpkg-divert --quiet --local --rename --divert {path}.real {path}")
         host.put(path, text, 0o755)
+    host.nsenter(": >/var/log/apt/history.log; : >/var/log/remote-commands.log")
 
 
-def provision(host: Host, data: dict[str, object], folder: Path) -> Run:
+def plan_of(host: Host) -> Plan:
+    """What this toolkit would do there."""
+    answer = host.nsenter("sh -s", text_in=build_command(SUBJECTS), timeout=600).stdout
+    return make_plan(parse_machine(answer), Settings(profile=PROFILE), DEBIAN_13)
+
+
+def job_of(plan: Plan, repo: Repository) -> dict[str, Any]:
+    """The same in words for the roles. What a capability has no packages for is empty."""
+    packages = {c.name: list(c.packages) for c in plan.capabilities}
+    for name in ("headers", "driver", "docker", "compose", "runtime"):
+        if not packages.setdefault(name, []):
+            raise BedError(f"the plan has no packages of {name}: {sorted(packages)}")
+    source = f"deb [signed-by=/etc/apt/keyrings/toolkit.asc] {repo.url} /\n"
+    return {
+        "packages": packages,
+        "nouveau": next({"path": f.path, "content": f.content} for f in plan.files if "nouveau" in f.path),
+        "components": [{"path": f.path, "content": f.content} for f in plan.sources],
+        "toolkit": [
+            {"path": "/etc/apt/keyrings/toolkit.asc", "content": repo.key_path.read_text()},
+            {"path": "/etc/apt/sources.list.d/toolkit.list", "content": source},
+        ],
+        "daemon": {"runtimes": {"nvidia": {"path": "/usr/bin/nvidia-container-runtime", "args": []}}},
+    }
+
+
+def provision(host: Host, data: Mapping[str, Any], folder: Path) -> Run:
     """This toolkit's first run. What needs silicon fails its last step, as on any host without it."""
     inventory = write_inventory(folder / "first.py", [host], data)
     started = time.monotonic()
-    run_pyinfra(inventory, "deploys/gpu_host.py", "-y", timeout=LIMIT)
-    return Run("gpu-host", time.monotonic() - started, count(host))
+    done = run_pyinfra(inventory, "deploys/gpu_host.py", "-y", timeout=LIMIT)
+    seconds = time.monotonic() - started
+    if "driver_built" not in done.stderr:
+        raise BedError(f"the host was not provisioned:\n{done.stderr[-4000:]}")
+    return Run("gpu-host", seconds, count(host))
+
+
+def roles(host: Host, job: dict[str, Any], program: str, folder: Path) -> Run:
+    """The sequence of roles."""
+    fleet = Fleet({host.name: (host.address, 22)}, host.inventory_data(), folder)
+    play = contestants.ansible(fleet, job, program, "", round_name="first", play="roles.yml")[0]
+    started = time.monotonic()
+    done = run(play.words, check=False, timeout=LIMIT, env=dict(play.env), cwd=play.cwd)
+    seconds = time.monotonic() - started
+    if done.returncode:
+        raise BedError(f"the roles failed:\n{done.stdout[-4000:]}")
+    return Run("roles", seconds, count(host))
 
 
 def count(host: Host) -> dict[str, int]:
