@@ -13,7 +13,7 @@ from deploys.knowledge.paths import DRAIN_RECORD, STATE_DIR
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
 from deploys.plan.reboot import busy, comes
-from deploys.support.context import is_executing, this_host
+from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.world import changing, machine
 
@@ -55,7 +55,7 @@ def drained(plan: Plan, drain: str | None, undrain: str | None, timeout: int) ->
             f"mkdir -p -m 700 {STATE_DIR} && : >{DRAIN_RECORD} && ( {_run(drain, timeout)} ) || {{ {_FORGET}; exit 1; }}"
         )
     # Also where an earlier run has drained it: work may have come back since.
-    users = busy(machine()) if is_executing() else ""
+    users = busy(machine())
     if users:
         yield StringCommand(f"{_run(undrain, timeout)}; {_FORGET}")
         raise StillBusyError(

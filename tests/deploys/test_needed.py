@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from deploys.operations import needed
+from deploys.operations.drain import drained
 from deploys.operations.needed import note, when_needed
 from deploys.operations.services import driver_loaded, running
 from deploys.plan.machine import Machine
 from deploys.support import world
-from tests.plan.hosts import debian_13_converged
+from tests.deploys.bench import plan_for
+from tests.plan.hosts import changed, debian_13_converged, holders
 
 
 class Queue:
@@ -55,6 +57,15 @@ def test_what_acts_is_queued_with_all_that_follows(queued: list[str]) -> None:
     stopped = {**machine.units, "docker.service": replace(machine.units["docker.service"], active="inactive")}
     _ask(queued, replace(machine, units=stopped), driver_loaded, _units, driver_loaded)
     assert queued == ["step 1", "step 2"]
+
+
+def test_drained_host_to_which_work_came_back_is_looked_at(queued: list[str]) -> None:
+    """Nothing is sent to it yet: what the operation has to do is to call its work back, and to leave it alone."""
+    reboot = changed(debian_13_converged(), driver__loaded="550.90.07", driver__holders=holders("model-server"))
+    machine = changed(reboot, boot__drained=True)
+    steps: dict[str, Any] = {"plan": plan_for(machine), "drain": "away", "undrain": "back", "timeout": 60}
+    _ask(queued, machine, lambda: drained._inner(**steps))
+    assert queued == ["step 0"]
 
 
 def test_what_only_has_something_to_say_says_it_when_its_turn_comes(queued: list[str], host: SimpleNamespace) -> None:
