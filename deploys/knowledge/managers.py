@@ -110,6 +110,8 @@ DNF = Manager(
     free="dnf versionlock delete {packages}",
     sources_as="repo",
     form="rpm",
+    removes=True,
+    keeps=True,
 )
 DNF5 = replace(DNF, name="dnf5")
 ZYPPER = Manager(
@@ -126,6 +128,8 @@ ZYPPER = Manager(
     free="zypper removelock {packages}",
     sources_as="zypp",
     form="rpm",
+    removes=True,
+    keeps=True,
 )
 PACMAN = Manager(
     name="pacman",
@@ -143,6 +147,7 @@ PACMAN = Manager(
     aur=True,
     one_kernel=True,
     removes=True,
+    keeps=True,
 )
 
 MANAGERS: dict[str, Manager] = {m.name: m for m in (APT, DNF, DNF5, ZYPPER, PACMAN)}

@@ -120,6 +120,7 @@ _NONE = dict.fromkeys(
         "KERNELS",
         "KEEP",
         "PROVEN",
+        "TARGET",
     ],
     "",
 )

@@ -41,7 +41,7 @@ exec /bin/sh -c "$SSH_ORIGINAL_COMMAND"
 # What a run may leave, by pattern for find; and what says that something of it is still at work.
 _LEFT = r"""
 find /etc /usr /opt /boot /root /var/lib /run/gpu-host /tmp /var/tmp -xdev \( -name '*.gpu-host-new' -o -name '*.sh' -path '/run/*' -o -name '*.dpkg-new' -o -name '*.dpkg-tmp' -o -name '*;[0-9a-f]*' -o -path '/tmp/gpu-host*' -o -path '/var/tmp/dracut*' -o -path '/var/tmp/mkinit*' \) -print
-find /var/lib/gpu-host -mindepth 1 ! -path '*/kept' ! -path '*/kept/*' ! -name installed ! -name edits ! -name enabled -print
+find /var/lib/gpu-host -mindepth 1 ! -path '*/kept' ! -path '*/kept/*' ! -name installed ! -name edits ! -name enabled ! -name keys ! -name 'stream*' -print
 grep gpu-host-trial /proc/mounts
 for f in /etc/dkms/*.conf; do [ ! -e "$f" ] || echo "override $f"; done
 systemctl list-units --all --plain --no-legend 'gpu-host-*' | grep -v -e gpu-host-devices -e 'inactive *dead'

@@ -129,13 +129,17 @@ class Lab:
 
     def go_back(self) -> None:
         """To what was proven: rehearsed and installed."""
+        for unit in ("rehearsal", "rollback"):
+            done = self.back(unit)
+            assert done.returncode == 0, done.stderr
+
+    def back(self, unit: str) -> subprocess.CompletedProcess[str]:
+        """One step of the way back to what was proven."""
         now = changed(self.now(), packages__manager=self.manager, docker__running=0)
         back = way_back(now, self.proven)
         assert back.why_not == ""
-        for unit, name in (("rehearsal", "rehearse"), ("rollback", "install")):
-            text = operation.going_back(back, name, now)
-            done = self.host.ssh(start_command(unit, LIMIT), text_in=text, check=False, timeout=LIMIT + 60)
-            assert done.returncode == 0, done.stderr
+        text = operation.going_back(back, {"rehearsal": "rehearse", "rollback": "install"}[unit], now)
+        return self.host.ssh(start_command(unit, LIMIT), text_in=text, check=False, timeout=LIMIT + 60)
 
     def footprint(self) -> Footprint:
         """What is ours on the host."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from deploys.knowledge.paths import repository_files
@@ -11,6 +13,7 @@ from deploys.plan.files import FileChange
 from deploys.plan.plan import PackagePlan
 from deploys.plan.repositories import source_text
 from tests.bed import rpms
+from tests.bed.host import Host
 from tests.bed.rpms import DISTRO, OWNER, Rpm, RpmRepositories
 from tests.hosts.lab import Lab, Tool, build
 
@@ -51,6 +54,12 @@ MORE = [
     Rpm("removes-ssh", "1-1.el9", ("Conflicts: openssh-server",)),
     Rpm("needs-new-kernel", "1-1.el9", ("Requires: kernel-core = 9.0-1.el9",)),
     Rpm("slow", "1-1.el9", post="sleep 12"),
+    # A tool of the plan with two libraries, and what an administrator adds: a tool on a library of ours, and one on the tool itself.
+    Rpm("gpu-tool", "1.0-1.el9", ("Requires: gpu-library", "Requires: gpu-shared")),
+    Rpm("gpu-library", "1.0-1.el9"),
+    Rpm("gpu-shared", "1.0-1.el9"),
+    Rpm("admins-tool", "1.0-1.el9", ("Requires: gpu-shared",)),
+    Rpm("admins-script", "1.0-1.el9", ("Requires: gpu-tool",)),
     Rpm("python3-dnf-plugin-versionlock", "4.3-1.el9", ("Provides: dnf-command(versionlock)",)),
 ]
 
@@ -90,6 +99,48 @@ class RpmLab(Lab):
         text = source_text(self.manager, vendor, self.repos.url(repo or self.vendor), place)
         keys = [FileChange(place, self.repos.key(key), "")] if key else []
         return [*keys, FileChange(source, f"{text}skip_if_unavailable=1\n" if self.manager != "zypper" else text, "")]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The vendor's repository is not there."""
+        folder = self.repos.folder / "www" / self.vendor
+        elsewhere = folder.rename(folder.with_name("away"))
+        try:
+            yield
+        finally:
+            elsewhere.rename(folder)
+
+    @contextmanager
+    def unsigned(self, file: str, package: Rpm) -> Iterator[None]:
+        """A kept file gives way to one of the same name and version that nobody has signed."""
+        place = self.host.root / "var/lib/gpu-host/kept" / file
+        good = place.read_bytes()
+        place.write_bytes(rpms.build(package, self.repos.folder).read_bytes())
+        try:
+            yield
+        finally:
+            place.write_bytes(good)
+
+
+def start(host: Host, tool: Tool, repos: RpmRepositories) -> RpmLab:
+    """The host takes its packages from our repositories; what DKMS and the builder of boot images do is noted, not done."""
+    lab = RpmLab(host, tool, repos)
+    host.nsenter(f"rm -f {tool.sources}/*.repo; mkdir -p /etc/pki/rpm-gpg")
+    # A plugin that Debian's dnf brings along; it needs createrepo_c on the host.
+    host.nsenter("sed -i 's/^enabled *=.*/enabled = 0/' /etc/dnf/*plugins/local.conf", check=False)
+    host.put(DISTRO_KEY, repos.key(DISTRO))
+    host.nsenter(f"rpm --import {DISTRO_KEY}")
+    text = f"[base]\nname=base\nbaseurl={repos.url('base')}\nenabled=1\ngpgcheck=1\ngpgkey=file://{DISTRO_KEY}\n"
+    host.put(f"{tool.sources}/base.repo", text)
+    unit = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    host.put("/usr/lib/systemd/system/stand-in.service", unit)
+    host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
+    host.put("/usr/bin/dracut", '#!/bin/sh\necho "$*" >>/boot/images\n', 0o755)
+    glue = "=" if lab.manager == "zypper" else "-"
+    lacking = [p for p in BASE if host.nsenter(f"rpm -q {p.name}", check=False).returncode]
+    host.nsenter("systemctl daemon-reload")
+    lab.type("install " + " ".join(f"{p.name}{glue}{p.version}" for p in lacking))
+    return lab
 
 
 def driver_plan(branch: str, lab: RpmLab, names: tuple[str, ...] = DRIVER) -> PackagePlan:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from deploys.operations import packages as operation
+from deploys.plan.machine import ProvenSet
 from deploys.plan.plan import PackagePlan
 from tests.bed.host import Host
 from tests.bed.pack import Package
@@ -113,7 +114,10 @@ def test_first_install_is_one_transaction(lab: PacmanLab) -> None:
     assert versions(lab) == dict.fromkeys(OPEN, "615.71.09-1")
     assert lab.transactions() == before + 1
     assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
-    assert lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout == "installed\n"
+    assert (
+        lab.host.nsenter("ls -A /var/lib/gpu-host; ls -d /run/gpu-host-pacman", check=False).stdout
+        == "installed\nkept\n"
+    )
 
 
 def test_second_time_there_is_nothing_to_do(lab: PacmanLab) -> None:
@@ -149,6 +153,31 @@ def test_branch_switch_is_one_transaction_and_moves_the_hold(lab: PacmanLab) -> 
     assert lab.transactions() == before + 1
     assert lab.locks().count("IgnorePkg = nvidia-open-dkms nvidia-utils") == 1
     assert {(name, ours) for name, ours, _ in lab.holds()} == {(name, True) for name in OPEN}
+
+
+def test_set_that_was_proven_comes_back_from_the_kept_packages(lab: PacmanLab) -> None:
+    """The repository has one version of everything, and no longer this one. None is used without the signature of a trusted key."""
+    proven = dict.fromkeys(OPEN, "615.71.09-1")
+    lab.proven = ProvenSet(
+        time="2026-11-01T00:00:00Z", driver="615.71.09", manager="pacman", packages=proven, holds=OPEN
+    )
+    kept = lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split()
+    files = [f"{name}-{version}-1-x86_64.pkg.tar.gz" for name in OPEN for version in ("615.71.09", "620.10.01")]
+    assert kept == sorted([*files, *(f"{file}.sig" for file in files)])
+    lab.host.nsenter("rm -rf /var/lib/dkms/nvidia /var/cache/pacman/pkg/*")
+    place, before = lab.host.root / f"var/lib/gpu-host/kept/{files[2]}", lab.transactions()
+    good = place.read_bytes()
+    place.write_bytes(good + b"x")
+    forged = lab.back("rehearsal")
+    place.write_bytes(good)
+    assert forged.returncode == 1
+    assert "not kept on this host, and the repositories have no older ones: nvidia-utils" in forged.stderr
+    lab.go_back()
+    assert versions(lab) == proven
+    assert lab.transactions() == before + 1
+    assert {(name, ours) for name, ours, _ in lab.holds()} == {(name, True) for name in OPEN}
+    assert lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split() == kept
+    lab.proven = None
 
 
 def test_legacy_driver_replaces_the_other_in_one_transaction(lab: PacmanLab) -> None:

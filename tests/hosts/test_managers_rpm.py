@@ -9,13 +9,14 @@ from dataclasses import replace
 import pytest
 
 from deploys.operations import packages as operation
+from deploys.plan.machine import ProvenSet
 from deploys.plan.plan import PackagePlan
 from tests.bed import rpms
 from tests.bed.bed import Bed
 from tests.bed.host import Host
-from tests.bed.rpms import DISTRO, EXPIRED, OWNER, STRANGER, Rpm, RpmRepositories
+from tests.bed.rpms import EXPIRED, OWNER, STRANGER, Rpm, RpmRepositories
 from tests.bed.shell import wait_for
-from tests.hosts.rpm_lab import BASE, DISTRO_KEY, DRIVER, OTHER_FLAVOUR, TOOLS, RpmLab, driver_plan, stock
+from tests.hosts.rpm_lab import DRIVER, OTHER_FLAVOUR, TOOLS, RpmLab, driver, driver_plan, start, stock
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +33,7 @@ def repos(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpmRep
 @pytest.fixture(scope="module", params=list(TOOLS))
 def lab(request: pytest.FixtureRequest, make_module_host: Callable[..., Host], repos: RpmRepositories) -> RpmLab:
     host = make_module_host(request.param, f"rpm-{request.param}", disguise=False)
-    lab = RpmLab(host, TOOLS[request.param], repos)
-    host.nsenter(f"rm -f {lab.tool.sources}/*.repo; mkdir -p /etc/pki/rpm-gpg")
-    # A plugin that Debian's dnf brings along; it needs createrepo_c on the host.
-    host.nsenter(
-        "sed -i 's/^enabled *=.*/enabled = 0/' /etc/dnf/*plugins/local.conf",
-        check=False,
-    )
-    host.put(DISTRO_KEY, repos.key(DISTRO))
-    host.nsenter(f"rpm --import {DISTRO_KEY}")
-    host.put(
-        f"{lab.tool.sources}/base.repo",
-        f"[base]\nname=base\nbaseurl={repos.url('base')}\nenabled=1\ngpgcheck=1\ngpgkey=file://{DISTRO_KEY}\n",
-    )
-    host.put(
-        "/usr/lib/systemd/system/stand-in.service",
-        "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n",
-    )
-    host.put("/usr/sbin/dkms", "#!/bin/sh\necho 'nvidia, x86_64: installed'\n", 0o755)
-    host.put("/usr/bin/dracut", '#!/bin/sh\necho "$*" >>/boot/images\n', 0o755)
-    glue = "=" if lab.manager == "zypper" else "-"
-    lacking = [p for p in BASE if host.nsenter(f"rpm -q {p.name}", check=False).returncode]
-    host.nsenter("systemctl daemon-reload")
-    lab.type("install " + " ".join(f"{p.name}{glue}{p.version}" for p in lacking))
-    return lab
+    return start(host, TOOLS[request.param], repos)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +165,8 @@ def test_first_install_is_one_transaction_and_downloads_once(lab: RpmLab) -> Non
     assert len(lab.repos.downloads()) == downloads + len(DRIVER)
     assert lab.host.nsenter("systemctl is-active stand-in").stdout == "active\n"
     assert lab.host.nsenter("cat /boot/images").stdout == "--force --regenerate-all\n"
-    assert lab.host.nsenter("ls -A /var/lib/gpu-host; find /var/cache -name '*nvidia*.rpm'").stdout == "installed\n"
+    left = lab.host.nsenter("ls -A /var/lib/gpu-host; find /var/cache -name '*nvidia*.rpm'").stdout.split()
+    assert left == ["installed", "kept", "keys", *(["stream-of", "streams"] if lab.manager == "dnf4" else [])]
 
 
 def test_second_time_there_is_nothing_to_do(lab: RpmLab) -> None:
@@ -240,6 +219,36 @@ def test_branch_switch_is_one_transaction_there_and_back(lab: RpmLab, branch: st
     assert installed(lab, version)
 
 
+def test_set_that_was_proven_comes_back_without_network(lab: RpmLab) -> None:
+    """Its packages were kept: neither the cache nor the repository is needed, and none is used that is not signed as it was."""
+    proven = dict.fromkeys(DRIVER, "3:580.159.03-1.el9")
+    lab.proven = ProvenSet(
+        time="2026-11-01T00:00:00Z", driver="580.159.03", manager=lab.manager, packages=proven, holds=DRIVER
+    )
+    # The stand-in of DKMS does not take away what it once built.
+    lab.host.nsenter("rm -rf /var/lib/dkms/nvidia")
+    lab.both(driver_plan("595", lab), lab.files(OWNER))
+    kept = lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split()
+    files = [f"{n}-{v}-1.el9.x86_64.rpm" for n in DRIVER for v in ("580.159.03", "595.45.04")]
+    assert kept == sorted(files)
+    forget, before = "rm -rf /var/lib/dkms/nvidia; find /var/cache -name '*.rpm' -delete", lab.transactions()
+    lab.host.nsenter(forget)
+    with lab.unsigned(files[-2], driver("580.159.03")[-1]):
+        assert lab.back("rehearsal").returncode == 0
+    said = lab.host.nsenter(f"cat /var/log/gpu-host/rehearsal.log; {forget}").stdout
+    assert f"not signed by a key that this host trusts: /var/lib/gpu-host/kept/{files[-2]}" in said
+    assert "not kept on this host, asked for in the repositories: nvidia-persistenced=3:580.159.03-1.el9" in said
+    with lab.away():
+        lab.go_back()
+    assert installed(lab, "580.159.03")
+    assert lab.transactions() == before + 1
+    assert {name for name, ours, _ in lab.holds() if ours} == set(DRIVER)
+    assert lab.host.nsenter("ls /var/lib/gpu-host/kept").stdout.split() == kept
+    assert lab.manager != "dnf4" or "580-open" in lab.type("module list --enabled nvidia-driver")
+    assert "580.159.03" in lab.host.nsenter("modinfo -F version /lib/modules/$(uname -r)/extra/nvidia.ko").stdout
+    lab.proven = None
+
+
 def test_other_flavour_of_the_module_replaces_the_first_in_one_transaction(lab: RpmLab) -> None:
     before = lab.transactions()
     lab.both(driver_plan("580", lab, OTHER_FLAVOUR), lab.files(OWNER))
@@ -255,3 +264,37 @@ def test_locks_that_somebody_else_writes_anew_are_still_known_as_ours(lab: RpmLa
     lab.both(driver_plan("595", lab, OTHER_FLAVOUR), lab.files(OWNER))
     assert dict(lab.packages())["nvidia-driver-cuda"] == "3:595.45.04-1.el9"
     assert "580" not in lab.locks()
+
+
+def test_removal_that_would_take_what_is_not_ours_is_refused_by_name(lab: RpmLab) -> None:
+    lab.both(PackagePlan(wanted=("gpu-tool",)))
+    lab.type("install admins-script")
+    before = lab.state()
+    done = lab.remove(act=False)
+    assert done.returncode == 1
+    assert "packages that did not come with this toolkit need them and would leave too: admins-script" in done.stderr
+    assert lab.remove().returncode == 1
+    assert lab.state() == before
+    lab.type("remove admins-script")
+
+
+def test_removal_takes_what_came_with_us_and_what_nobody_else_needs(lab: RpmLab) -> None:
+    lab.host.nsenter(f"{lab.tool.lock} tool")
+    lab.type("install admins-tool")
+    before, ours = {name for name, _ in lab.packages()}, set(lab.footprint().packages)
+    assert {"gpu-tool", "gpu-library", "gpu-shared", *OTHER_FLAVOUR} <= ours
+    keys = lab.host.nsenter("rpm -qa 'gpg-pubkey*'").stdout.split()
+    simulated = lab.remove(act=False)
+    assert simulated.returncode == 0, simulated.stderr
+    assert {name for name, _ in lab.packages()} == before
+    done = lab.remove()
+    assert done.returncode == 0, done.stderr
+    assert before - {name for name, _ in lab.packages()} == ours - {"gpu-shared"}
+    log = lab.host.nsenter("cat /var/log/gpu-host/removal.log").stdout
+    assert "stays, because other packages need it by now: gpu-shared" in log
+    assert len(lab.host.nsenter("rpm -qa 'gpg-pubkey*'").stdout.split()) == len(keys) - 1 == 1, (
+        "the vendor's key leaves"
+    )
+    assert lab.holds() == {("tool", False, "")}, "a foreign lock stays"
+    if lab.manager == "dnf4":
+        assert "595" not in lab.type("module list --enabled nvidia-driver || :")

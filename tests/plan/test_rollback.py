@@ -74,6 +74,7 @@ def test_engine_stays_where_its_restart_would_end_containers() -> None:
     ("machine", "target", "words"),
     [
         (host(), None, "was never proven"),
+        (host(packages__manager="rpm"), PROVEN, "by rpm has not been built"),
         (host(packages__manager="zypper"), PROVEN, "by zypper has not been built"),
         (host(packages__manager="apt"), ProvenSet(manager="apt", time="t"), "would change nothing"),
         (host(driver__holders=holders("python3 -m vllm")), PROVEN, "in use by python3 -m vllm"),

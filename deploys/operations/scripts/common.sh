@@ -10,6 +10,8 @@
 #   m_quiet               inside an overlay: no service starts, no boot image is built
 #   m_transaction SPEC    m_install on the host; boot images are built once at most
 #   m_hold, m_release     HOLDS are kept at their versions and nothing else of ours, or free to move
+#   m_note, m_came        before and after a transaction: what else is to be remembered of it (keys, streams) is noted
+#   m_forget              after a removal: that goes, too
 #   m_repair NAMES        what a transaction of ours that was cut off had begun with is whole again
 # `inside` runs a command where the packages are: on the host, or in the overlay.
 export LC_ALL=C
@@ -55,6 +57,9 @@ note() {
 LEDGER_HEAD='# Written by gpu-host, the owner of these holds: modules and libraries of the driver must stay of one version. NAME VERSION SINCE'
 # What somebody else holds stays theirs, where the manager knows only one hold per package.
 m_foreign() { :; }
+m_note() { :; }
+m_came() { :; }
+m_forget() { :; }
 # A hold is in the ledger before it is on the host, so that none of ours is ever taken for somebody else's.
 hold() {
     foreign=$(m_foreign)
@@ -133,7 +138,8 @@ drop_overrides() {
 # there; where the power failed in between, the next run does that. What was there before is never ours. Needs: WANTED (names).
 note_coming() {
     for name in $PINS; do [ -n "$(m_version "$name")" ] || printf '%s\n' "$name"; done >"$SCRATCH/coming-names"
-    awk '$1 == "install" { print $2 }' "$SCRATCH/changes" >>"$SCRATCH/coming-names"
+    # Of a kernel's headers another version may be there already: by their name they are not ours then.
+    m_names | awk 'FILENAME == "-" { there[$1] = 1; next } $1 == "install" && !($2 in there) { print $2 }' - "$SCRATCH/changes" >>"$SCRATCH/coming-names"
     awk -v wanted=" $WANTED $PINS " '{ print $1, index(wanted, " " $1 " ") ? "wanted" : "needed" }' "$SCRATCH/coming-names" >>"$STATE_DIR/installing"
 }
 settle_installed() {
@@ -155,13 +161,12 @@ keep_packages() {
     for one in $PROVEN; do m_kept "${one%%=*}" "${one#*=}"; done >"$SCRATCH/keep"
     awk '$1 != "remove" { print $2 }' "$SCRATCH/changes" | grep -E "$KEEP" | while read -r name; do
         version=$(awk -v name="$name" '$1 != "remove" && $2 == name { print $3; exit }' "$SCRATCH/changes")
-        file=$(m_archive "$name" "$version")
-        [ -z "$file" ] || ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"
+        m_archive "$name" "$version" | while read -r file; do ln -f "$file" "$KEPT/" 2>/dev/null || cp -p "$file" "$KEPT/"; done
         m_kept "$name" "$version"
     done >>"$SCRATCH/keep"
     # What is there now may be what the next proof is about.
     m_names | grep -E "$KEEP" | while read -r name; do m_kept "$name" "$(m_version "$name")"; done >>"$SCRATCH/keep"
     for file in "$KEPT"/*; do
-        [ ! -e "$file" ] || grep -qxF "$file" "$SCRATCH/keep" || rm -f "$file"
+        [ ! -e "$file" ] || grep -qxF "${file%.sig}" "$SCRATCH/keep" || rm -f "$file"
     done
 }

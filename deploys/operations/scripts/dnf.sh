@@ -1,7 +1,8 @@
 # dnf 4 and dnf 5; MANAGER says which. Needs: LOCK_WAIT (seconds), PACKAGES, PINS, STREAM, ENABLE, HOLDS.
 
 # Options of every call. All or nothing, without what is merely recommended; nothing leaves that no package asks to leave.
-dnf_options="--setopt=best=1 --setopt=install_weak_deps=0 --setopt=clean_requirements_on_remove=0 --setopt=keepcache=0"
+# Files are checked as what comes from a repository is.
+dnf_options="--setopt=best=1 --setopt=install_weak_deps=0 --setopt=clean_requirements_on_remove=0 --setopt=keepcache=0 --setopt=localpkg_gpgcheck=1"
 for id in $ENABLE; do dnf_options="$dnf_options --enablerepo=$id --setopt=$id.skip_if_unavailable=0"; done
 if [ "$MANAGER" = dnf5 ]; then
     DNF=dnf5 CACHE=/var/cache/libdnf5 LOCKS=/etc/dnf/versionlock.toml
@@ -28,7 +29,7 @@ repository_options() {
 dnf_once() {
     answer=$1; shift
     # shellcheck disable=SC2046,SC2086
-    manage $DNF "--assume$answer" $dnf_options $(repository_options) "$@"
+    manage $DNF "--assume$answer" $dnf_options $(repository_options) $alone "$@"
 }
 # dnf FILE yes|no WORDS: the output goes into FILE ("" the log), all questions get that answer.
 dnf() {
@@ -59,21 +60,41 @@ unseen_keys() {
     [ -z "$unseen" ] || say "keys from the network are accepted by people only: where one of ${unseen}is to blame, check its key, then: rpm --import KEY, $DNF makecache"
 }
 
-# Packages that bring further repositories are there, and the stream that is asked for is the enabled one.
+# Packages that bring further repositories are there, and the stream that is asked for is the enabled one. What the rehearsal has downloaded stays: dnf
+# empties its cache after a transaction, of whatever.
 m_prepare() {
     # shellcheck disable=SC2086
-    [ -z "$PINS" ] || dnf "" yes install $PINS || refuse "the packages that bring further repositories cannot be installed: $PINS"
+    [ -z "$PINS" ] || dnf "" yes install --setopt=keepcache=1 $PINS || refuse "the packages that bring further repositories cannot be installed: $PINS"
+    [ -z "${TARGET-}" ] || STREAM=$(proven_stream)
     [ -n "$STREAM" ] || return 0
+    # What was read of the repositories last will do where none is asked.
+    asked=$alone alone=${alone:+-C}
+    if [ -n "$alone" ] && ! dnf /dev/null no module info "$STREAM"; then say "not enabled, as no index of it is here: stream $STREAM"; else choose_stream; fi
+    alone=$asked
+}
+choose_stream() {
     module=${STREAM%%:*}
     dnf "$SCRATCH/streams" no module list --enabled "$module"
     enabled=$(awk -v m="$module" '$1 == m { print $2; exit }' "$SCRATCH/streams")
     [ "$enabled" != "${STREAM#*:}" ] || return 0
     # Until the packages have followed; an overlay is thrown away as it is.
-    [ -n "${ROOT-}" ] || trap 'restore_stream; cleanup' EXIT
+    [ -n "${ROOT-}" ] || { trap 'restore_stream; cleanup' EXIT; note_stream "$module ${enabled:--} ${STREAM#*:}"; }
     [ -z "$enabled" ] || { say "stream: $module:$enabled gives way to $STREAM"; dnf "" yes module reset "$module" || refuse "the stream $module:$enabled cannot be reset"; }
     dnf "" yes module enable "$STREAM" || refuse "the stream $STREAM cannot be enabled"
 }
-restore_stream() { dnf "" yes module reset "$module" && { [ -z "$enabled" ] || dnf "" yes module enable "$module:$enabled"; }; }
+# MODULE BEFORE NOW, a line per change; a run that was cut off has written its line already.
+note_stream() { [ "$(tail -n 1 "$STATE_DIR/streams" 2>/dev/null)" = "$1" ] || printf '%s\n' "$1" >>"$STATE_DIR/streams"; }
+restore_stream() { alone=${alone:+-C}; sed -i '$d' "$STATE_DIR/streams"; dnf "" yes module reset "$module" && { [ -z "$enabled" ] || dnf "" yes module enable "$module:$enabled"; }; }
+# The stream that a driver came from is the one that it goes back to: lines VERSION STREAM, "" where that was never noted.
+proven_stream() {
+    for one in $TARGET; do [ "${one%%=*}" != "${SAME_VERSION%% *}" ] || want=$(printf '%s' "${one#*=}" | upstream); done
+    awk -v want="${want-}" '$1 == want { stream = $2 } END { print stream }' "$STATE_DIR/stream-of" 2>/dev/null
+}
+m_came() {
+    [ -n "$STREAM" ] && [ -n "$HOLDS" ] || return 0
+    line="$(m_version "${HOLDS%% *}" | upstream) $STREAM"
+    grep -qxF "$line" "$STATE_DIR/stream-of" 2>/dev/null || printf '%s\n' "$line" >>"$STATE_DIR/stream-of"
+}
 
 # dnf 4 keeps versions by a plugin that may be absent; it comes in the same transaction where a repository has it.
 lock_plugin() {
@@ -101,7 +122,7 @@ m_simulate() {
 # rows; what follows is indented. What one of our packages replaces is moved, what another one replaces is removed.
 # shellcheck disable=SC2016 # awk's own fields
 m_changes() {
-    sed "s/$(printf '\033')[[(][0-9;]*[A-Za-z]//g" "$1" | awk -v wanted=" $PACKAGES " '
+    sed "s/$(printf '\033')[[(][0-9;]*[A-Za-z]//g" "$1" | awk -v wanted=" $PACKAGES ${WANTED-} " '
         function plain(version) { sub(/^0:/, "", version); return version }
         function is_ours(name,  at) {
             at = index(wanted, " " name "-")
@@ -132,7 +153,14 @@ m_changes() {
 # Downloads, and lets rpm check keys, signatures, files and room without installing; only the overlay gets to know the keys.
 m_download() { dnf "" yes install --allowerasing --setopt=tsflags=test "$@" || { unseen_keys; return 1; }; }
 m_install() { dnf "" yes install --allowerasing --setopt=keepcache=1 "$@"; }
-reinstall() { dnf "" yes reinstall "$@"; }
+reinstall() {
+    # shellcheck disable=SC2046
+    dnf "" yes reinstall $(for name in "$@"; do kept_or "$name" "$name"; done)
+}
+# Everything is here: no repository is asked, so that none that does not answer is waited for.
+m_alone() { alone="--disablerepo=*"; }
+alone=
+m_exact() { printf '%s-%s\n' "$@"; }
 m_cache() { mkdir -p "$CACHE"; echo "$CACHE"; }
 transact() {
     # shellcheck disable=SC2086
@@ -179,6 +207,17 @@ m_hold() {
     mkdir -p "$(dirname "$LOCKS")" && put "$SCRATCH/new-locks" "$LOCKS"
 }
 
+# Streams are as they were before us, unless somebody has chosen another one since; then what was read of our own sources goes.
+forget_sources() {
+    [ ! -r "$STATE_DIR/streams" ] || cut -d ' ' -f 1 "$STATE_DIR/streams" | sort -u | while read -r module; do
+        before=$(awk -v m="$module" '$1 == m { print $2; exit }' "$STATE_DIR/streams") now=$(awk -v m="$module" '$1 == m { now = $3 } END { print now }' "$STATE_DIR/streams")
+        dnf "$SCRATCH/streams" no module list --enabled "$module"
+        [ "$(awk -v m="$module" '$1 == m { print $2; exit }' "$SCRATCH/streams")" = "$now" ] || continue
+        say "removal: stream $module:$now"
+        dnf "" yes module reset "$module" && { [ "$before" = - ] || dnf "" yes module enable "$module:$before"; } || say "not done: $DNF module reset $module"
+    done
+    rm -rf "$CACHE"/gpu-host-*
+}
 m_simulate_removal() { said=$1; shift; dnf "$said" no remove "$@" || grep -q '^Operation aborted' "$said"; }
 remove_all() { dnf "" yes remove "$@"; }
 

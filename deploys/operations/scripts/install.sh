@@ -17,6 +17,7 @@ trap 'exit 143' TERM INT HUP
 
 drop_overrides
 settle_installed
+m_note
 say "transaction: index"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed"; }
 m_release
@@ -46,6 +47,7 @@ undone=1
 # shellcheck disable=SC2086
 [ -z "$PACKAGES" ] || m_transaction $PACKAGES || refuse "the packages could not be installed"
 hold || refuse "the driver's packages could not be held at their versions"
+m_came
 if [ -n "$MODULES" ]; then
     want=$(coming_version "${SAME_VERSION%% *}")
     for kernel in $KERNELS; do

@@ -40,7 +40,7 @@ m_prepare() {
     done
 }
 # The names that the repositories are asked for.
-plain() { for spec in "$@"; do printf '%s\n' "${spec%%~*}"; done | grep -vxF -e "$(aur_names)"; }
+plain() { for spec in "$@"; do printf '%s\n' "${spec%%~*}"; done | grep -v '^/' | grep -vxF -e "$(aur_names)"; }
 # install OPTIONS -- SPEC: headers come before a module of the AUR that is built against them, and that one before all that would
 # bring another driver along.
 install() {
@@ -53,10 +53,13 @@ install() {
         # shellcheck disable=SC2046,SC2086
         transact -U --needed $options $(aur_files) || return 1
     fi
+    kept=$(printf '%s\n' "$@" | grep '^/')
     # shellcheck disable=SC2046
     set -- $(plain "$@")
     # shellcheck disable=SC2086
-    [ $# = 0 ] || transact -S --needed $options "$@"
+    if [ -z "$kept" ]; then [ $# = 0 ] || transact -S --needed $options "$@"
+    elif [ $# = 0 ]; then transact -U --needed $options $kept
+    else echo "not kept on this host, and the repositories have no older ones: $*"; return 1; fi
 }
 
 # A transaction on a copy of the database alone: pacman's own simulation shows nothing of what would leave. The packages are
@@ -105,8 +108,31 @@ m_repair() {
     done
     # shellcheck disable=SC2046,SC2086
     set -- $(plain $again)
-    [ $# = 0 ] || transact -S --overwrite '*' "$@"
+    [ $# = 0 ] && return 0
+    [ -n "${TARGET-}" ] || { transact -S --overwrite '*' "$@"; return; }
+    # What was about to come back lies here, and nowhere else.
+    files=
+    for one in $TARGET; do case " $* " in *" ${one%%=*} "*) files="$files $(m_kept "${one%%=*}" "${one#*=}")" ;; esac; done
+    # shellcheck disable=SC2086
+    [ -z "${files# }" ] || transact -U --overwrite '*' $files
 }
+# archive NAME VERSION FOLDER...: the file of that package.
+archive() {
+    wanted=$1-$2; shift 2
+    find "$@" -maxdepth 1 -name "$wanted-*.pkg.tar*" ! -name '*.sig' ! -name '*.part' 2>/dev/null | head -n 1
+}
+# With its signature; one without (built on this host, say) is no way back.
+# shellcheck disable=SC2046
+m_archive() {
+    file=$(archive "$@" $(m_cache))
+    [ ! -s "$file.sig" ] || printf '%s\n' "$file" "$file.sig"
+}
+# What pacman itself has kept is as good.
+# shellcheck disable=SC2046
+m_kept() { archive "$@" "$KEPT" $(m_cache); }
+m_trusted() { pacman-key --verify "$1.sig" "$1" >/dev/null 2>&1; }
+m_alone() { :; }
+m_exact() { printf '%s~%s\n' "$@"; }
 m_cache() { pacman-conf CacheDir | sed 's|/$||'; }
 m_quiet() {
     inside /bin/sh -c 'for name in mkinitcpio dracut kernel-install udevadm; do

@@ -37,4 +37,5 @@ HOLDS=; hold || refuse "our holds could not be taken back"
 say "removal: $(wc -l <"$SCRATCH/changes") packages"
 # shellcheck disable=SC2086
 [ -z "${NAMES% }" ] || m_remove $NAMES || refuse "the packages could not be removed"
+m_forget || refuse "what else came with the packages (keys, streams, indexes) could not be taken back"
 say "removal: done"

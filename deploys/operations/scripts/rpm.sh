@@ -64,6 +64,22 @@ m_repair() {
     # shellcheck disable=SC2086
     [ -z "$again" ] || reinstall $again || say "could not be installed once more: $again"
 }
+
+# archive NAME VERSION FOLDER: the file of that package. What it says of itself counts: its name has no epoch.
+archive() {
+    find "$3" -type f -name "$1-${2#*:}.*.rpm" 2>/dev/null | while read -r file; do
+        [ "$(rpm -qp --qf '%{NAME} %{EPOCH}:%{VERSION}-%{RELEASE}' "$file" 2>/dev/null | sed 's/ (none):/ /; s/ 0:/ /')" != "$1 ${2#0:}" ] || { printf '%s\n' "$file"; break; }
+    done
+}
+m_archive() { archive "$1" "$2" "$CACHE"; }
+m_kept() { archive "$1" "$2" "$KEPT"; }
+# A file on disk is no repository's word: whole, and signed by a key that rpm trusts, or it is not used.
+m_trusted() { rpmkeys --define '_pkgverify_level signature' --checksig "$1" >/dev/null 2>&1; }
+# kept_or NAME SPEC: the kept file of the installed version, else SPEC.
+kept_or() {
+    file=$(m_kept "$1" "$(m_version "$1")")
+    if [ -n "$file" ] && m_trusted "$file"; then printf '%s\n' "$file"; else printf '%s\n' "$2"; fi
+}
 stub() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1"; }
 m_quiet() {
     inside /bin/sh -c 'for name in dracut mkinitrd grubby kernel-install update-bootloader udevadm; do
@@ -91,7 +107,7 @@ m_removable() {
     names="$WANTED $NEEDED"
     while [ -n "${names%% }" ]; do
         # shellcheck disable=SC2086
-        rpm -e --test $names >"$1.said" 2>&1 && break
+        rpm -e --test --allmatches $names >"$1.said" 2>&1 && break
         sed -n 's/^[ \t]*\(.*\) is needed by (installed) .*/\1/p' "$1.said" | while read -r what _; do rpm -q --qf '%{NAME}\n' --whatprovides "$what"; done | sort -u >"$1.others"
         before=$names names=
         for name in $before; do
@@ -109,4 +125,25 @@ m_remove() {
         hide "$SCRATCH/dracut" "$dracut"
     }
     remove_all "$@"
+}
+
+# rpm keeps keys of its own. Ours are those in files of ours, and of these only what nobody else had brought before.
+our_keys() {
+    for file in /etc/pki/rpm-gpg/gpu-host-*.asc; do [ ! -e "$file" ] || rpmkeys --dbpath "$SCRATCH/keyring" --import "$file"; done
+    rpm --dbpath "$SCRATCH/keyring" -qa 'gpg-pubkey*'
+}
+m_note() {
+    our_keys 2>/dev/null | while read -r key; do
+        rpm -q --quiet "$key" 2>/dev/null || grep -qxF "$key" "$STATE_DIR/keys" 2>/dev/null || printf '%s\n' "$key"
+    done >"$SCRATCH/new-keys"
+    [ ! -s "$SCRATCH/new-keys" ] || cat "$SCRATCH/new-keys" >>"$STATE_DIR/keys"
+}
+m_forget() {
+    keys=$(cat "$STATE_DIR/keys" 2>/dev/null)
+    for key in $keys; do
+        rpm -q --quiet "$key" 2>/dev/null || continue
+        id=${key#gpg-pubkey-}
+        if rpm -e "$key" 2>/dev/null || rpmkeys --delete "${id%-*}" 2>/dev/null; then say "removal: $key"; else say "stays, as rpm does not let go of it: $key"; fi
+    done
+    forget_sources
 }

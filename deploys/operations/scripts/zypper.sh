@@ -3,12 +3,17 @@
 CACHE=/var/cache/zypp LOCKS=/etc/zypp/locks PID_FILES=/run/zypp.pid
 export ZYPP_LOCK_TIMEOUT="$LOCK_WAIT"
 
+# Everything is here: no source is asked, so that none that does not answer is waited for.
+m_alone() { alone=--no-remote; }
+alone=
+
 # zypper FILE WORDS: the output goes into FILE ("" the log); nobody is asked, no key is accepted. 102 and 103: done, and the machine
 # or zypper itself should be started again. 107: done, and a scriptlet of a package has failed.
 zypper() {
     output=$1; shift
     wait_for_lock
-    if [ -n "$output" ]; then manage zypper --non-interactive "$@" >"$output" 2>&1; else manage zypper --non-interactive "$@"; fi
+    # shellcheck disable=SC2086
+    if [ -n "$output" ]; then manage zypper --non-interactive $alone "$@" >"$output" 2>&1; else manage zypper --non-interactive $alone "$@"; fi
     rc=$?
     case $rc in 102 | 103) return 0 ;; 107) say "a scriptlet of a package has failed"; return 0 ;; *) return "$rc" ;; esac
 }
@@ -84,7 +89,8 @@ m_simulate() {
     zypper_install "$said" --dry-run "$@" || { why_not "$said"; return 1; }
     m_changes "$said" >"$SCRATCH/coming"
     for spec in $(exact "$@"); do
-        awk -v name="${spec%%=*}" '$1 != "remove" && $2 == name { found = 1 } END { exit !found }' "$SCRATCH/coming" || [ -n "$(m_version "${spec%%=*}")" ] || { echo "left out: $spec" >>"$said"; return 1; }
+        name=$(name_in "$spec")
+        awk -v name="$name" '$1 != "remove" && $2 == name { found = 1 } END { exit !found }' "$SCRATCH/coming" || [ -n "$(m_version "$name")" ] || { echo "left out: $spec" >>"$said"; return 1; }
     done
 }
 # What is wrong, for people: from the file with zypper's XML, into that file.
@@ -111,8 +117,11 @@ m_download() { zypper_install "" --download-only "$@"; }
 m_install() { zypper_install "" "" "$@"; }
 reinstall() {
     # shellcheck disable=SC2046
-    zypper "" --no-refresh install --force $install_words $(for name in "$@"; do echo "$name=$(m_version "$name")"; done)
+    zypper "" --no-refresh install --force $install_words $(for name in "$@"; do kept_or "$name" "$name=$(m_version "$name")"; done)
 }
+m_exact() { printf '%s=%s\n' "$@"; }
+# The name in a specification, which may be a file.
+name_in() { case $1 in /*) inside rpm -qp --qf '%{NAME}\n' "$1" 2>/dev/null ;; *) printf '%s\n' "${1%%[=~]*}" ;; esac; }
 m_cache() { mkdir -p "$CACHE/packages"; echo "$CACHE/packages"; }
 transact() {
     zypper_install "" "" "$@" || return 1
@@ -143,8 +152,9 @@ m_hold() {
     put "$SCRATCH/new-locks" "$LOCKS"
 }
 
-m_simulate_removal() { said=$1; shift; zypper "$said" --no-refresh --xmlout remove --dry-run "$@" || { why_not "$said"; return 1; }; }
-remove_all() { zypper "" --no-refresh remove "$@"; }
+forget_sources() { rm -rf "$CACHE"/raw/gpu-host-* "$CACHE"/solv/gpu-host-* "$CACHE"/packages/gpu-host-*; }
+m_simulate_removal() { said=$1; shift; zypper "$said" --no-refresh --xmlout remove --no-clean-deps --dry-run "$@" || { why_not "$said"; return 1; }; }
+remove_all() { zypper "" --no-refresh remove --no-clean-deps "$@"; }
 
 # Nobody is in the middle of a change when the overlay is made over it.
 wait_for_lock
