@@ -9,6 +9,8 @@ from deploys.knowledge.paths import (
     INSTALLED_RECORD,
     MONITORING_FOLDER,
     OWNED_FILES,
+    PULL_CONFIG,
+    PULL_UNITS,
     SERVICE_LABEL,
     SERVICE_UNITS,
     SERVICES_FOLDER,
@@ -20,7 +22,16 @@ from facts.packages import MANAGER
 from facts.subject import Subject
 from facts.text import Tagged
 
-_PATHS = (*OWNED_FILES, HOLDS_LEDGER, SERVICES_FOLDER, MONITORING_FOLDER, "/etc/gpu-host", STATE_DIR)
+_PATHS = (
+    *OWNED_FILES,
+    *PULL_UNITS,
+    PULL_CONFIG,
+    HOLDS_LEDGER,
+    SERVICES_FOLDER,
+    MONITORING_FOLDER,
+    "/etc/gpu-host",
+    STATE_DIR,
+)
 
 # A transaction that was cut off has left what it was about to bring in a file of its own.
 _SCRIPT = (

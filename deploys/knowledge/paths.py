@@ -76,6 +76,9 @@ REPOSITORY_FILES = tuple(dict.fromkeys(f for m in _FOLDERS for name in REPOSITOR
 SERVICES_FOLDER = "/etc/gpu-host/services"
 MONITORING_FOLDER = "/etc/gpu-host/monitoring"
 SERVICE_UNITS = "/etc/systemd/system/gpu-service-*.service"
+# A machine that provisions itself (inventories/pull): its units, and its settings, which are its owner's.
+PULL_UNITS = ("/etc/systemd/system/gpu-host-pull.timer", "/etc/systemd/system/gpu-host-pull.service")
+PULL_CONFIG = "/etc/gpu-host/pull.json"
 # Keeps the proven kernel installed; its text follows from the host's state.
 KEEP_KERNEL = "/etc/apt/apt.conf.d/gpu-host-kernel"
 

@@ -15,6 +15,7 @@ from deploys.knowledge.paths import (
     DEVICES_UNIT,
     KERNEL_GATE,
     MONITORING_FOLDER,
+    PULL_UNITS,
     SERVICES_FOLDER,
     STATE_DIR,
 )
@@ -64,10 +65,15 @@ def simulated(removal: Removal, limit: int) -> Commands:
 @guarded
 @changing
 def services_gone(removal: Removal) -> Commands:
-    """Model services and monitoring of ours, where the settings say so; images, volumes and data stay.
+    """What provisions this host by itself; model services and monitoring of ours, where the settings say so. Images, volumes and data stay.
 
     + removal: what is to leave
     """
+    if pull := [path.rsplit("/", 1)[1] for path in PULL_UNITS if path in removal.deleted]:
+        # First of all: an uninstall that is cut off is not undone at night.
+        yield StringCommand(
+            f"systemctl stop gpu-host-pull.timer; systemctl disable --quiet --no-reload {shlex.join(pull)}"
+        )
     if removal.containers:
         yield StringCommand(f"docker rm --force {shlex.join(removal.containers)} >/dev/null")
     for unit in removal.services:
@@ -144,5 +150,6 @@ def forgotten(removal: Removal) -> Commands:
     yield StringCommand(f"rm -rf {STATE_DIR} && {{ rmdir /etc/gpu-host 2>/dev/null; true; }}")
     outcome = current()
     outcome.state = "removed"
-    outcome.detail = stay if found.packages else f"{len(removal.packages)} packages, {len(removal.deleted)} files"
+    gone = stay if found.packages else f"{len(removal.packages)} packages, {len(removal.deleted)} files"
+    outcome.detail = "; ".join(filter(None, (gone, removal.drained)))
     this_host().log(outcome.detail)

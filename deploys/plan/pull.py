@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-CONFIG = "/etc/gpu-host/pull.json"
+from deploys.knowledge.paths import PULL_CONFIG
+
+CONFIG = PULL_CONFIG
 DEPLOYS = ("gpu_host", "inference_service", "monitoring", "verify", "preflight", "doctor")
 DEFAULT_RESULTS = "/var/lib/gpu-host/results"
 HOST = "{host}"

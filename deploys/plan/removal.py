@@ -9,8 +9,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from deploys.knowledge.managers import MANAGERS
-from deploys.knowledge.paths import DAEMON_JSON, INSTALLED_RECORD, LOG_DIR, OWNED_FILES
+from deploys.knowledge.managers import MANAGERS, manager
+from deploys.knowledge.paths import DAEMON_JSON, INSTALLED_RECORD, LOG_DIR, OWNED_FILES, PULL_CONFIG, PULL_UNITS
 from deploys.plan.daemon_json import DaemonJsonError, read
 from deploys.plan.edits import read_edits, undo_json, undo_text
 from deploys.plan.files import KEEP, FileChange
@@ -20,13 +20,15 @@ from deploys.plan.machine import Footprint, Machine
 from deploys.plan.reboot import busy
 from deploys.plan.settings import Settings
 
+_DRAINED = "its work was moved away (gpu_drain), and stays so: call it back by hand (gpu_undrain) where it can do without a GPU"
 # Engines, whose data is not ours to delete.
 ENGINE = "^(docker|containerd|moby)"
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What leaves one host. `rewrites` are files of the host without our edits, `deleted` files, `held` packages that we hold; `left` says what stays and why.
+    """What leaves one host. `rewrites` are files of the host without our edits, `deleted` files, `held` packages that we hold; `left` says what stays and why,
+    `drained` what becomes of work that was moved away.
 
     `stops` are the reasons why nothing may be done.
     """
@@ -38,6 +40,7 @@ class Removal:
     services: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    drained: str = ""
     held: tuple[str, ...] = ()
     stops: tuple[Finding, ...] = ()
 
@@ -56,12 +59,15 @@ def make_removal(machine: Machine, found: Footprint, settings: Settings) -> Remo
         left += [
             f"services of ours: {', '.join((*found.services, *containers))} (gpu_uninstall_services = True removes them)"
         ]
+    if PULL_CONFIG in found.paths:
+        left += [f"{PULL_CONFIG}: settings with which this machine provisioned itself"]
     left += [f"logs in {LOG_DIR}; images, volumes and data of containers"]
     return Removal(
         packages=tuple(found.packages),
         held=tuple(h.name for h in ours_held(machine)),
         rewrites=tuple(rewrites),
-        deleted=(*deleted, *(p for p in found.paths if p in OWNED_FILES)),
+        deleted=(*deleted, *(p for p in found.paths if p in (*OWNED_FILES, *PULL_UNITS))),
+        drained=_DRAINED if machine.boot.drained else "",
         disabled=tuple(u for u in found.enabled if u != "gpu-host-devices.service"),
         services=found.services if ours else (),
         containers=containers if ours else (),
@@ -113,6 +119,16 @@ def _stops(machine: Machine, found: Footprint, settings: Settings) -> list[Findi
                 f"remove by hand what {INSTALLED_RECORD} lists",
             )
         )
+    held = [h.name for h in machine.packages.holds if not h.ours and h.name in found.packages]
+    if held:
+        stops.append(
+            stop(
+                "no_foreign_hold",
+                f"packages that came with this toolkit are held by somebody else: {', '.join(held)}",
+                "nobody else wants them to stay",
+                f"where they may leave: {manager(name).free.format(packages=' '.join(held))}",
+            )
+        )
     users = busy(machine)
     if users and "gpu_idle_before_driver_change" not in settings.accept:
         stops.append(
@@ -149,6 +165,7 @@ def describe_removal(removal: Removal, name: str) -> str:
         ("disable", ", ".join(removal.disabled)),
         *(("restore", f"{change.path}: {change.why}") for change in removal.rewrites),
         *(("delete", path) for path in removal.deleted),
+        ("drained", removal.drained),
         *(("stays", text) for text in removal.left),
     ]
     return "\n".join([f"{name}: uninstall", *(f"    {label:<14}{text}" for label, text in rows if text)])

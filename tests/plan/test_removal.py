@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK
+from deploys.knowledge.paths import DAEMON_JSON, NOUVEAU_BLOCK, PULL_CONFIG, PULL_UNITS
 from deploys.plan import daemon_json
 from deploys.plan.checks import may_change
 from deploys.plan.daemon_json import Wanted
@@ -91,7 +91,12 @@ def test_file_that_somebody_has_changed_since_stays_and_is_named() -> None:
         (host(docker__gpu_containers=("llm",)), "gpu_idle_before_driver_change", "container llm"),
         (host(docker__running=2), "no_container_ended", "2 containers run, and their engine (docker.io) would leave"),
         (host(docker__running=None), "no_container_ended", "could not be asked"),
-        (host(packages__manager="zypper"), "uninstall_supported", "zypper is the package manager"),
+        (host(packages__manager="rpm"), "uninstall_supported", "rpm is the package manager"),
+        (
+            host(packages__holds=(Hold("docker.io"), Hold("vim"), Hold("nvidia-driver", ours=True))),
+            "no_foreign_hold",
+            "held by somebody else: docker.io",
+        ),
     ],
 )
 def test_host_that_would_be_disturbed_is_refused(machine: Machine, check: str, words: str) -> None:
@@ -148,3 +153,14 @@ def test_footprint_of_a_first_transaction_that_was_cut_off(tmp_path: Path, there
     path = program(tmp_path, "dpkg-query", "echo 'ii docker.io'")
     found = read_root(SUBJECT, tmp_path, path=path)
     assert dict(found.packages) == ({"docker.io": "wanted"} if there else {})
+
+
+def test_machine_that_provisions_itself_stops_doing_so() -> None:
+    """Its units leave, its owner's settings stay; work that was moved away is named, because nothing calls it back any more."""
+    found = Footprint(paths=(*PULL_UNITS, PULL_CONFIG))
+    removal = make_removal(host(boot__drained=True), found, Settings())
+    assert (removal.deleted, removal.nothing) == (PULL_UNITS, False)
+    page = describe_removal(removal, "gpu-01")
+    assert f"stays         {PULL_CONFIG}: settings with which" in page
+    assert "drained       its work was moved away (gpu_drain), and stays so: call it back by hand (gpu_undrain)" in page
+    assert make_removal(host(), found, Settings()).drained == ""
