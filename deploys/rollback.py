@@ -36,6 +36,7 @@ def main() -> None:
         return
     rollback.go_back(settings=settings, units=target.services if target else (), asked=back)
     prove.prove(settings=settings)
+    prove.remember(target=target)
     finish.finish()
 
 

@@ -12,7 +12,8 @@ from deploys.operations.files import write
 from deploys.operations.needed import is_asked, note
 from deploys.plan.files import FileChange
 from deploys.plan.plan import Plan
-from deploys.plan.remember import REMEMBERED_SUBJECTS, proven_now
+from deploys.plan.proven import ProvenSet
+from deploys.plan.remember import REMEMBERED_SUBJECTS, proven_back, proven_now
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.outcome import current
@@ -27,10 +28,11 @@ _KEEP = f'cp -p "$f" {PROVEN_BEFORE}.gpu-host-new && mv -f {PROVEN_BEFORE}.gpu-h
 @operation()
 @guarded
 @changing
-def remembered(plan: Plan) -> Commands:
+def remembered(plan: Plan | None = None, target: ProvenSet | None = None) -> Commands:
     """A host that is ready remembers what it consists of, and what it consisted of when another set was proven before.
 
     + plan: the host's plan
+    + target: without a plan, the proven set that it went back to; so the two records change places
     """
     if not is_asked() and current().state != "ready":
         this_host().noop("not proven")
@@ -40,7 +42,7 @@ def remembered(plan: Plan) -> Commands:
     if unread:
         note(f"ready, and not remembered, as a part of it could not be read: {'; '.join(unread)}")
         return
-    proven = proven_now(plan, now)
+    proven = proven_now(plan, now) if plan else proven_back(target or ProvenSet(), now)
     if proven.is_same_set(now.proven):
         this_host().noop(f"this set was proven at {now.proven.time if now.proven else ''}")
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 from deploys.knowledge.managers import manager
 from deploys.knowledge.packages import ENGINE_PARTS
 from deploys.knowledge.paths import DAEMON_JSON, OWNED_FILES
 from deploys.knowledge.vendors import toolkit
-from deploys.plan.daemon_json import DaemonJsonError, in_file, managed
+from deploys.plan.daemon_json import DaemonJsonError, in_file, managed, managed_value, read
 from deploys.plan.holds import ours
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan
@@ -40,6 +41,34 @@ def proven_now(plan: Plan, machine: Machine) -> ProvenSet:
         files=file_digests(machine),
         daemon_json=_daemon_json(plan, machine),
         services=tuple(u for u in plan.services if u in machine.units and machine.units[u].active == "active"),
+        holds=tuple(h.name for h in ours(machine)),
+        engine=machine.docker.engine or "",
+        toolkit=machine.toolkit.version or "",
+    )
+
+
+def proven_back(target: ProvenSet, machine: Machine) -> ProvenSet:
+    """A host that went back to that set and was proven again: what the set names, as it is at this moment."""
+    loaded = machine.driver.loaded or ""
+    file = machine.docker.daemon_json
+    try:
+        document = read(file.content if file else None)
+    except DaemonJsonError:
+        document = {}
+    keys = {key: managed_value(document, key) for key in target.daemon_json}
+    return replace(
+        target,
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(machine.boot.clock or 0)),
+        boot_id=machine.boot.boot_id or "",
+        kernel=machine.kernels.running or "",
+        driver=loaded,
+        flavour=machine.driver.loaded_flavour or "",
+        branch=branch_of(loaded),
+        packages={n: version for n in target.packages if (version := machine.packages.version(n))},
+        gpus={gpu.address: gpu.id for gpu in machine.gpus},
+        files=file_digests(machine),
+        daemon_json={key: value for key, value in keys.items() if value},
+        services=tuple(u for u in target.services if u in machine.units and machine.units[u].active == "active"),
         holds=tuple(h.name for h in ours(machine)),
         engine=machine.docker.engine or "",
         toolkit=machine.toolkit.version or "",

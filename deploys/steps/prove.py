@@ -7,6 +7,7 @@ from pyinfra.api.deploy import deploy
 from deploys.operations import kernel_gate, proof, record
 from deploys.operations.needed import when_needed
 from deploys.plan.plan import Plan
+from deploys.plan.proven import ProvenSet
 from deploys.plan.settings import Settings
 
 
@@ -17,9 +18,9 @@ def prove(settings: Settings, compare: bool = False, may_go_back: bool = False) 
 
 
 @deploy("Record")
-def remember(plan: Plan) -> None:
+def remember(plan: Plan | None = None, target: ProvenSet | None = None) -> None:
     """After the proof, never instead of it."""
-    when_needed(record.remembered, "The host remembers what was proven", plan=plan)
+    when_needed(record.remembered, "The host remembers what was proven", plan=plan, target=target)
 
 
 @deploy("Keep")

@@ -78,3 +78,16 @@ def test_damaged_record_gives_way_and_does_not_become_the_one_before() -> None:
     machine = debian_13_converged(unknown={"record": "proven.json is no record of a proof"})
     (command,) = commands(remembered, machine, plan=plan_for(machine))
     assert "proven-before" not in command.get_raw_value()
+
+
+@pytest.mark.usefixtures("ready")
+def test_host_that_went_back_by_hand_remembers_that_set_as_it_is_now() -> None:
+    machine = debian_13_converged()
+    older = proven_now(plan_for(machine), machine)
+    newer = replace(older, driver="590.10.01", packages={**older.packages, "libcuda1": "590.10.01-1"})
+    target = replace(older, packages={**older.packages, "gone-since": "1"}, kernel="6.1.0-1-amd64")
+    (command,) = commands(remembered, changed(machine, proven=newer), target=target)
+    written = read_proven(command.connector_arguments["_stdin"])
+    assert written == older
+    assert "proven-before" in command.get_raw_value()
+    assert commands(remembered, changed(machine, proven=written), target=target) == []
