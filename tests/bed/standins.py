@@ -21,6 +21,7 @@ _MODULE = 'const char i[] __attribute__((section(".modinfo"), used)) = "version=
 # As DKMS leaves it: a build, the link that says installed, and the module.
 _BUILD = """v={version} k={kernel}
 d=/var/lib/dkms/nvidia/$v/$k/x86_64
+rm -rf /var/lib/dkms/nvidia/$v
 mkdir -p /usr/src/nvidia-$v $d/module /lib/modules/$k/updates/dkms
 echo 'BUILT_MODULE_NAME[0]=nvidia' >/usr/src/nvidia-$v/dkms.conf
 echo {module} | base64 -d | gzip -dc >$d/module/nvidia.ko
