@@ -17,7 +17,9 @@ HERE = Path(__file__).parent
 
 
 # The longest files; ./run-tests lets two processes share the tier: one has these, the other one all others.
-LONGEST = frozenset({"test_road.py", "test_kill_points.py", "test_families.py", "test_gpu_lists.py"})
+LONGEST = frozenset(
+    {"test_road.py", "test_kill_points.py", "test_families.py", "test_gpu_lists.py", "test_rollback.py"}
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
