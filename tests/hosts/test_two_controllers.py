@@ -21,6 +21,7 @@ DEPLOY = f"""
 import sys
 sys.path.insert(0, {str(REPOSITORY)!r})
 from pyinfra.api.operation import operation
+from deploys.operations.needed import when_needed
 from deploys.steps.finish import finish
 from deploys.support.guard import guarded
 from deploys.support.logged import logged_unit
@@ -34,8 +35,8 @@ def step(word):
 
 def main():
     if begin(decide=False):
-        step(name="The first step", word="one")
-        step(name="The last step", word="two")
+        when_needed(step, "The first step", word="one")
+        when_needed(step, "The last step", word="two")
         finish()
         current().state = "passed"
 
