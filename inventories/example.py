@@ -11,7 +11,7 @@ _settings: dict[str, Any] = {
     # images bring their own) or "raw" (driver and CUDA, no Docker).
     "gpu_profile": "full",
     # Where the driver and CUDA come from: "nvidia" (NVIDIA's repository), "distro" (the distribution's archive), or "auto":
-    # what the table of supported releases in the README names.
+    # what the table in docs/supported.md names.
     "gpu_driver_source": "auto",
     # A driver branch ("580") or a full version ("580.159.03"), always in quotes; None takes what the source offers.
     "gpu_driver_branch": None,
@@ -43,10 +43,10 @@ _settings: dict[str, Any] = {
     # Needed for GPUs that the official repositories no longer carry (Volta and older), and gpu_container_runtime = "aur".
     "gpu_aur": {},
     # Model services for deploys/inference_service.py, by name: {"llm": {"image": "registry.example/server:1.2", "ports": {8000: 8000}}}.
-    # README.md lists all their settings.
+    # docs/services.md lists all their settings.
     "gpu_services": {},
     # Prometheus, Grafana and an exporter of the GPUs, for deploys/monitoring.py: {} for everything as it comes; None: no monitoring.
-    # README.md lists what can be set, and how a Compose directory of your own is checked and deployed instead.
+    # docs/services.md lists what can be set, and how a Compose directory of your own is checked and deployed instead.
     "gpu_monitoring": None,
     # The way out, where there is no direct one: a URL, or a mapping with "http", "https" and "no_proxy". Package managers and
     # builds have it during a run; Docker has it for good, in a file that only root can read. A login may be part of it.

@@ -13,7 +13,7 @@ GOOD_CODE, FAILED_CODE, USAGE_CODE, UNREADY_CODE, INTERRUPTED_CODE = 0, 1, 2, 3,
 
 @dataclass(frozen=True)
 class State:
-    """`kind` decides the exit code and the colour; `meaning` is the sentence of the README and of the page.
+    """`kind` decides the exit code and the colour; `meaning` is the sentence of docs/results.md and of the page.
 
     `proven`: the state was read from the host after the work, so a later run that only looks does not replace it.
     """
