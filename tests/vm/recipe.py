@@ -29,8 +29,8 @@ PACKAGES = (
     "linux-image-amd64",
     "grub-pc",
 )
-# What the tests of the whole tier start from; "pull" is made when it is asked for.
-VARIANTS = ("", "driver", "kernels")
+# What the tests of the whole tier start from; "kernels" and "pull" are made when they are asked for.
+VARIANTS = ("", "driver")
 # What inventories/pull/cloud-init.yaml asks for, so that an emulated guest need not unpack it.
 PULL_PACKAGES = ("cloud-init", "git", "python3", "python3-venv")
 # vendor:device:class:subvendor:subdevice. Ids from the public PCI id list: A100 SXM4 40GB and Tesla T4.
