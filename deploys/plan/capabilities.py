@@ -11,6 +11,7 @@ from deploys.plan.aur import RISK
 from deploys.plan.cuda_source import cuda_origin, cuda_packages, plan_cuda
 from deploys.plan.driver import DriverChoice
 from deploys.plan.driver_fabric import plan_fabric
+from deploys.plan.kernel_gate import gate
 from deploys.plan.machine import Machine
 from deploys.plan.repositories import CONTAINER_TOOLKIT, CUDA, DOCKER, present_source
 from deploys.plan.settings import Settings
@@ -47,10 +48,11 @@ def wants(settings: Settings) -> frozenset[str]:
 
 
 def headers(machine: Machine, distro: Distro) -> tuple[str, ...]:
-    """Header packages for the running and the next kernel, and the one that follows that kernel's flavour."""
+    """Header packages for the running and the next kernel, and those that follow the flavours of the running one and of the one that this run may boot."""
     releases = machine.kernels.served
     names = [name for r in releases for name in distro.headers_of(r).split() if not _built_in(machine, r, name)]
-    metas = [by_kernel(distro.header_metas, r) for r in releases][:1]
+    stays = (*releases[:1], gate(machine).new)
+    metas = [by_kernel(distro.header_metas, r) for r in stays if r]
     return tuple(dict.fromkeys(filter(None, [*names, *metas])))
 
 

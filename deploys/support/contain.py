@@ -98,7 +98,7 @@ def _try(connector: Any, seconds: float, limit: float) -> Exception | None:
         _TROUBLE[connector.host.name] = str(error)
         _close(connector)
         raise
-    except (OSError, SSHException, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - a key that is not there, a name that is none: this host's trouble, whatever it is
         _close(connector)
         return error
     finally:

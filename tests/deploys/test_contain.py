@@ -49,14 +49,20 @@ def test_sudo_in_a_fleet_fails_the_host_instead_of_asking(monkeypatch: pytest.Mo
         contain.ask_password("sudo password: ")
 
 
-def test_silent_and_refusing_hosts_are_named_within_their_limit(tmp_path: Path) -> None:
-    """By the real front door: one port that takes connections and says nothing, one that is closed."""
+def test_hosts_that_cannot_be_reached_are_named_each_for_itself_within_their_limit(tmp_path: Path) -> None:
+    """By the real front door: one port that takes connections and says nothing, one that is closed, a key that is not there, a name that is none."""
     with socket.create_server(("127.0.0.1", 0)) as mute, socket.create_server(("127.0.0.1", 0)) as other:
         closed = other.getsockname()[1]
         other.close()
         shared: dict[str, Any] = {"ssh_hostname": "127.0.0.1", "gpu_connect_timeout": 2, "ssh_user": "root"}
         shared |= {"ssh_known_hosts_file": str(tmp_path / "known"), "gpu_report_dir": str(tmp_path)}
         hosts = [("mute", {**shared, "ssh_port": mute.getsockname()[1]}), ("closed", {**shared, "ssh_port": closed})]
+        (tmp_path / "empty.key").write_text("")
+        hosts += [
+            ("keyless", {**shared, "ssh_port": closed, "ssh_key": str(tmp_path / "no.key")}),
+            ("badkey", {**shared, "ssh_port": closed, "ssh_key": str(tmp_path / "empty.key")}),
+            ("misnamed", {**shared, "ssh_hostname": "a" * 70}),
+        ]
         inventory = tmp_path / "inventory.py"
         inventory.write_text(f"hosts = {hosts!r}\n")
         words = [sys.executable, "-m", "deploys.support.front", str(inventory), "deploys/preflight.py"]
@@ -67,4 +73,7 @@ def test_silent_and_refusing_hosts_are_named_within_their_limit(tmp_path: Path) 
     rows = {line.split()[0]: line for line in done.stderr.rpartition("\nhost ")[2].splitlines() if line.split()}
     assert "no SSH session within 2 s" in rows["mute"]
     assert "Connection refused" in rows["closed"]
+    assert "No such private key file" in rows["keyless"]
+    assert "Invalid private key file" in rows["badkey"]
+    assert "label" in rows["misnamed"] or "not known" in rows["misnamed"]
     assert seconds < 60, "pyinfra's own limits would have taken a minute and a half"
