@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from deploys.knowledge.distros import find_distro
 from deploys.knowledge.managers import APT, DNF
+from deploys.plan.capabilities import headers
 from deploys.plan.checks.work import gpu_idle_before_driver_change
 from deploys.plan.kernel_gate import (
     describe_gate,
@@ -232,3 +234,16 @@ def test_page_says_what_the_boot_loader_does() -> None:
         f"GRUB, can start a kernel once; {NOW} is held as default: {NEW} has no NVIDIA module; {NOW} is fit"
     )
     assert describe_gate(host()).endswith(f"nothing held: {NEW} comes next and is fit")
+
+
+def test_headers_follow_the_flavour_of_a_kernel_before_it_is_booted() -> None:
+    """So that the run after the reboot into another flavour has nothing left to install; for a kernel that is not fit nobody waits."""
+    cloud = NEW.replace("-amd64", "-cloud-amd64")
+    for lacking, metas in (
+        ({}, ("linux-headers-amd64", "linux-headers-cloud-amd64")),
+        (NOTHING, ("linux-headers-amd64",)),
+    ):
+        machine = host(kernel(cloud, **lacking), loader=replace(LOADER, default=cloud, natural=cloud))
+        distro = find_distro("debian", "13")
+        assert distro is not None
+        assert tuple(p for p in headers(machine, distro) if not p[len("linux-headers-")].isdecimal()) == metas
