@@ -69,8 +69,8 @@ is_installed() {
 ensure_venv() {
     is_installed "$1" && return
     [ -w "$root" ] || die "cannot write to $root; run as its owner, or clone it for yourself"
-    # Two first runs at once wait for each other; the lock is given back before pyinfra starts.
-    exec 9<"$1"
+    # Two first runs at once wait for each other, also ./provision and ./run-tests; the lock is given back before pyinfra starts.
+    exec 9<"$root/.ci/bootstrap.sh"
     if command -v flock >/dev/null 2>&1; then flock 9; fi
     is_installed "$1" || install_venv "$@"
     exec 9<&-

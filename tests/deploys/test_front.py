@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,25 @@ def test_an_old_or_missing_python_is_named(checkout: Checkout, python3: str, fou
     assert f"found {found}, needed Python 3.10 or newer" in run.stderr
     assert "dnf install -y python3.12" in run.stderr
     assert "from a newer machine over SSH" in run.stderr
+
+
+def test_first_runs_of_both_commands_wait_for_each_other(checkout: Checkout) -> None:
+    """Each would take the other's half-made environment away."""
+    for tool in ("flock", "sleep", "mkdir", "cp"):
+        (checkout.bin / tool).symlink_to(shutil.which(tool) or tool)
+    log = checkout.root / "log"
+    checkout.program(
+        "python3",
+        f"""case "$*" in
+*'-m venv'*) echo begin >>"{log}"; sleep 1; mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; cp "$0" "$4/bin/ruff"; cp "$0" "$4/bin/mypy"; echo end >>"{log}" ;;
+*version_info\\[:2\\]*) echo "3 11 $4" ;;
+*purelib*) echo "{checkout.root}" ;;
+esac""",
+    )
+    with ThreadPoolExecutor() as both:
+        runs = list(both.map(checkout.run, ("provision", "run-tests")))
+    assert [run.returncode for run in runs] == [0, 0], [run.stderr for run in runs]
+    assert log.read_text().split() in (["begin", "end"], ["begin", "end"] * 2)
 
 
 def test_help_needs_nothing(checkout: Checkout) -> None:
