@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from deploys.knowledge.paths import PULL_CONFIG
 
-CONFIG = PULL_CONFIG
 DEPLOYS = ("gpu_host", "inference_service", "monitoring", "verify", "preflight", "doctor")
 DEFAULT_RESULTS = "/var/lib/gpu-host/results"
 HOST = "{host}"
@@ -60,7 +59,7 @@ class PullConfig:
     token_file: str | None = None
 
 
-def parse_config(text: str, path: str = CONFIG) -> PullConfig:
+def parse_config(text: str, path: str = PULL_CONFIG) -> PullConfig:
     """The configuration in a JSON text. Raises ConfigError; the settings under `data` are judged by the run itself."""
     try:
         found = json.loads(text)

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deploys.knowledge.paths import REBOOT_RECORD, RUN_DIR
-from deploys.plan.pull import CONFIG, ConfigError, PullConfig, named, parse_config, reboots_now
+from deploys.knowledge.paths import PULL_CONFIG, REBOOT_RECORD, RUN_DIR
+from deploys.plan.pull import ConfigError, PullConfig, named, parse_config, reboots_now
 from deploys.support.deliver import DeliveryError, deliver
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         description="This machine provisions itself as its configuration says, delivers the result and reboots where it must.",
         epilog="Exit code: as without pull; 1 too when a result could not be delivered; 0 when the machine reboots to go on.",
     )
-    parser.add_argument("--config", default=CONFIG, metavar="FILE", help=f"JSON; {CONFIG} without it")
+    parser.add_argument("--config", default=PULL_CONFIG, metavar="FILE", help=f"JSON; {PULL_CONFIG} without it")
     parser.add_argument("--dry", action="store_true", help="show the plan; nothing is changed, delivered or rebooted")
     return parser
 

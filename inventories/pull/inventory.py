@@ -8,7 +8,7 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from deploys.plan.pull import CONFIG as _CONFIG  # noqa: E402 - the path comes first
+from deploys.knowledge.paths import PULL_CONFIG as _CONFIG  # noqa: E402 - the path comes first
 from deploys.plan.pull import parse_config as _parse  # noqa: E402
 
 _file = os.environ.get("GPU_HOST_PULL", _CONFIG)

@@ -177,3 +177,12 @@ class Lab:
         )
         packages = "\n".join(f"{name} {version}" for name, version in self.packages())
         return {"packages": packages, "files": "\n".join(lines), "left": left.stdout}
+
+    def refuses_to_take(self, package: str) -> None:
+        """A removal that would take this package of somebody else is refused by its name, simulated or not, and changes nothing."""
+        before = self.state()
+        done = self.remove(act=False)
+        assert done.returncode == 1
+        assert f"packages that did not come with this toolkit need them and would leave too: {package}" in done.stderr
+        assert self.remove().returncode == 1
+        assert self.state() == before
