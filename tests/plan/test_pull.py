@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,14 @@ def test_machine_reboots_only_when_its_run_wrote_that_down(
 
 def test_no_result_no_reboot() -> None:
     assert not reboots_now({"hosts": []}, "boot-1\n", "boot-1")
+
+
+def test_the_shipped_inventory_is_this_machine_with_the_data_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pull.json"
+    file.write_text('{"data": {"gpu_profile": "raw"}}')
+    monkeypatch.setenv("GPU_HOST_PULL", str(file))
+    found = runpy.run_path(str(ROOT / "inventories/pull/inventory.py"))
+    assert found["hosts"] == [("@local", {"gpu_report_dir": None, "gpu_profile": "raw"})]
+    assert found["_CONFIG"] == "/etc/gpu-host/pull.json"
