@@ -172,10 +172,11 @@ def test_the_pinned_commit_is_built_though_newer_ones_are_there(lab: PacmanLab, 
 def test_nothing_of_the_build_is_left_on_the_host(lab: PacmanLab) -> None:
     assert lab.host.nsenter("id gpu-host-build", check=False).returncode == 1
     assert "only-to-build" not in dict(lab.packages())
-    assert (
-        lab.host.nsenter("ls -A /var/lib/gpu-host; cat /etc/group | grep -c gpu-host-build", check=False).stdout
-        == "installed\n0\n"
-    )
+    left = lab.host.nsenter("ls -A /var/lib/gpu-host; grep -c gpu-host-build /etc/group", check=False).stdout
+    assert left == "installed\nkept\n0\n"
+    # What was built has no signature: it is kept for no way back.
+    kept = lab.host.nsenter("ls -A /var/lib/gpu-host/kept").stdout.split()
+    assert [file for file in kept if file.startswith(tuple(f"{name}-" for name in NAMES))] == []
 
 
 def test_second_time_there_is_nothing_to_do(lab: PacmanLab, job: AurJob) -> None:
