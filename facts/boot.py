@@ -12,19 +12,20 @@ from facts.text import Tagged, decimal, integer
 
 # The time service that runs is asked; timedatectl is not, because it starts a service of its own to answer.
 _SCRIPT = (
+    "now=$(date +%s)\n"
     f"[ -r {REBOOT_RECORD} ] && head -c 2000 {REBOOT_RECORD} | tag rebooted\n[ -e {DRAIN_RECORD} ] && echo drained\n"
     f"[ -r {GIVEN_UP} ] && cut -d ' ' -f 1 {GIVEN_UP} | tail -n 50 | tag given-up\n"
-    f'[ -r {LEASE} ] && {{ head -c 1000 {LEASE} | tag lease; echo "lease-age $(($(date +%s) - $(stat -c %Y {LEASE})))"; }}\n'
+    f'[ -r {LEASE} ] && {{ head -c 1000 {LEASE} | tag lease; echo "lease-age $((now - $(stat -c %Y {LEASE})))"; }}\n'
     r"""
-tag boot-id </proc/sys/kernel/random/boot_id
-tag uptime </proc/uptime
+read -r line </proc/sys/kernel/random/boot_id && echo "boot-id $line"
+read -r line </proc/uptime && echo "uptime $line"
 for f in /run/reboot-required /var/run/reboot-required; do
   [ -e "$f" ] || continue
   echo "flag $f"
   [ -r "$f.pkgs" ] && sort -u "$f.pkgs" | head -n 50 | tag flag
   break
 done
-echo "clock $(date +%s)"
+echo "clock $now"
 if [ -e /run/systemd/timesync/synchronized ]; then echo 'synchronised yes'
 elif have systemctl && systemctl is-active --quiet systemd-timesyncd.service; then echo 'synchronised no'
 elif have chronyc; then timeout 4 chronyc -n tracking | grep '^Leap status' | tag chrony

@@ -25,18 +25,22 @@ _FIELDS = (
 )
 # Names only: since Docker 25 each runtime carries kilobytes about its features. The name "" ends the list.
 _RUNTIMES = '"Runtimes":{ {{range $name, $_ := .Runtimes}}{{json $name}}:1,{{end}}"":0}'
-_FORMAT = "{" + ",".join([*(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS), _RUNTIMES]) + "}"
+_FORMAT = ",".join([*(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS), _RUNTIMES])
+_CDI = ',"CDISpecDirs":{{json .CDISpecDirs}}'
 
 _SCRIPT = (
-    f"config={DAEMON_JSON} format='{_FORMAT}'\n"
+    f"config={DAEMON_JSON} format='{_FORMAT}' cdi='{_CDI}'\n"
     r"""
 echo looked
-if [ -e "$config" ] || [ -L "$config" ]; then echo config-exists; show "$config" 64000; fi
+if [ -e "$config" ] || [ -L "$config" ]; then echo config-exists; show 64000 "$config"; fi
 [ -d "${config%/*}" ] && [ ! -x "${config%/*}" ] && echo config-hidden
 running() {
   if [ -d /run/systemd/system ] && systemctl is-active --quiet docker.service; then return 0; fi
-  [ -r /run/docker.pid ] && read -r pid </run/docker.pid && [ "$(cat "/proc/$pid/comm")" = dockerd ]
+  comm=; [ -n "$pid" ] && [ -r "/proc/$pid/comm" ] && read -r comm <"/proc/$pid/comm"
+  [ "$comm" = dockerd ]
 }
+# dockerd writes no newline, at which `read` fails and has read nevertheless.
+pid=; [ -r /run/docker.pid ] && read -r pid </run/docker.pid
 if have docker-compose; then
   case $(real "$(command -v docker-compose)") in /snap/*|*/snap) ;;
     *) timeout 10 docker-compose --version 2>/dev/null | head -n 1 | tag compose-program ;; esac
@@ -55,16 +59,18 @@ timeout 10 docker --version 2>&1 | head -n 5 | tag client
 timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
 systemctl show -p ExecStart --value docker.service | tag unit
 running || { echo engine-down; exit 0; }
-[ -r /run/docker.pid ] && read -r pid </run/docker.pid && tr '\0' ' ' <"/proc/$pid/cmdline" | tag cmdline
+[ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] && { printf 'cmdline '; tr '\0\n' '  ' <"/proc/$pid/cmdline"; echo; }
 # dockerd looks for the hook of --gpus once, when it starts; the time of its pid file is that of its start.
 hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
   [ "$(stat -L -c %Z "$hook")" -gt "$(stat -c %Y /run/docker.pid)" ] && echo hook-late
-info=$(timeout 30 docker -H unix:///var/run/docker.sock info --format "$format" 2>&1)
+ask() { timeout 30 docker -H unix:///var/run/docker.sock info --format "{$1}" 2>&1; }
+info=$(ask "$format$cdi")
+# Engines before 25 have no such field.
+case $info in *CDISpecDirs*"can't evaluate"*|*"can't evaluate"*CDISpecDirs*) info=$(ask "$format") ;; esac
 printf '%s\n' "$info" | head -n 20 | cut -c 1-8000 | tag info
 case $info in *'"ServerVersion":"'[0-9]*) ;; *) exit 0 ;; esac
+case $info in *'"ContainersRunning":0,"ContainersPaused":0,'*) echo gpu-asked; exit 0 ;; esac
 engine() { timeout 8 docker -H unix:///var/run/docker.sock "$@" 2>/dev/null; }
-# Engines before 25 have no such field.
-engine info --format '{{json .CDISpecDirs}}' | head -n 1 | tag cdi
 ids=$(engine ps -q --no-trunc) || exit 0
 [ -n "$ids" ] || { echo gpu-asked; exit 0; }
 shown=$(engine inspect --format '{{.ID}} {{.Name}}|{{.HostConfig.Runtime}} {{json .HostConfig.DeviceRequests}} {{json .HostConfig.Devices}}' $ids) || exit 0
@@ -94,7 +100,7 @@ def parse(text: str) -> Docker:
         engine_error=error,
         impostor=impostor,
         runtimes=tuple(sorted(filter(None, _strings(info.get("Runtimes"))))) if answered else (),
-        cdi=bool(_list(tagged.first("cdi"))) if answered else None,
+        cdi=bool(info.get("CDISpecDirs")) if answered else None,
         hook_late="hook-late" in tagged,
         runtime_flag=bool(re.search(r"--add-runtime[= ]nvidia", " ".join(tagged.all("cmdline")))),
         flags=_flags(" ".join([*tagged.all("cmdline"), *tagged.all("unit")])),
@@ -153,14 +159,6 @@ def _together(info: dict[str, Any], *keys: str) -> int | None:
     """Paused containers end with the engine as running ones do."""
     counts = [_count(info.get(key, 0)) for key in keys]
     return None if None in counts or keys[0] not in info else sum(c or 0 for c in counts)
-
-
-def _list(text: str | None) -> list[Any]:
-    try:
-        value = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return []
-    return value if isinstance(value, list) else []
 
 
 def _has_hosts(exec_start: str | None) -> bool | None:

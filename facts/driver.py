@@ -26,10 +26,14 @@ done
 [ -r /run/gpu-host/load-tried ] && head -c 100 /run/gpu-host/load-tried | tag tried
 [ -r /run/gpu-host/reload-tried ] && head -c 100 /run/gpu-host/reload-tried | tag retried
 [ -r /proc/driver/nvidia/version ] && grep NVRM /proc/driver/nvidia/version | tag nvrm
+set --
 for f in /dev/nvidia*; do
   [ -e "$f" ] || continue
   echo "node $f"
-  [ -c "$f" ] && set -- $(stat -c '0x%t 0x%T' "$f") && [ ! -e "/dev/char/$(($1)):$(($2))" ] && echo "unlinked $f"
+  [ -c "$f" ] && set -- "$@" "$f"
+done
+[ $# -eq 0 ] || stat -c '0x%t 0x%T %n' "$@" | while read -r major minor f; do
+  [ -e "/dev/char/$((major)):$((minor))" ] || echo "unlinked $f"
 done
 libraries=$(
   { ldconfig -p | sed -nE 's/.*(libcuda|libnvidia-ml)\.so\.1 .* => (.*)/\2/p'
@@ -39,12 +43,12 @@ libraries=$(
         [ -e "$f" ] && echo "$f"
       done
     done
-  } | while read -r f; do real "$f"; done | sort -u | head -n 40)
+  } | sort -u | xargs -r readlink -f 2>/dev/null | sort -u | head -n 40)
 echo searched
 programs=
 for f in /usr/bin/nvidia-uninstall /usr/bin/nvidia-installer; do [ -e "$f" ] && programs="$programs $f"; done
-printf '%s\n' $libraries | tag library
-printf '%s\n' $programs | tag installer
+[ -z "$libraries" ] || printf 'library %s\n' $libraries
+[ -z "$programs" ] || printf 'installer %s\n' $programs
 [ -r /var/log/nvidia-installer.log ] && head -n 20 /var/log/nvidia-installer.log | grep -i version | tag log
 set -- $libraries $programs
 [ $# -gt 0 ] || { echo asked; exit 0; }

@@ -26,7 +26,8 @@ done
 { stat -L -c 'mode %a %U:%G %n' "$@"; sha256sum "$@"; } | awk '
   $1 == "mode" { mode[$4] = $2 " " $3; next }
   $2 in mode { print "state " $2 " " $1 " " mode[$2] }'
-for f; do case $f in *.asc) show "$f" 20000 ;; esac; done
+for f; do shift; case $f in *.asc) set -- "$@" "$f" ;; esac; done
+show 20000 "$@"
 exit 0
 """
 )

@@ -14,12 +14,15 @@ PATHS = ("/", "/boot", "/usr", "/var", "/tmp")  # noqa: S108 - measured, not wri
 
 _SCRIPT = f"""
 need df
-for d in {" ".join(PATHS)}; do
-  [ -d "$d" ] || continue
-  echo "path $d"
-  df -kP "$d" | tail -n +2 | tag space
-  df -iP "$d" | tail -n +2 | tag inodes
-done
+paths=; for d in {" ".join(PATHS)}; do [ -d "$d" ] && paths="$paths $d"; done
+rows() {{
+  kind=$1 option=$2; shift 2
+  answer=$(df "$option" "$@") || return
+  printf '%s\n' "$answer" | {{ read -r header; for d; do read -r row && printf 'path %s\n%s %s\n' "$d" "$kind" "$row"; done; }}
+}}
+# All at a time, a row for each; where df stumbles over one, each alone.
+rows space -kP $paths || for p in $paths; do rows space -kP "$p"; done
+rows inodes -iP $paths || for p in $paths; do rows inodes -iP "$p"; done
 exit 0
 """
 
@@ -33,7 +36,8 @@ def parse(text: str) -> tuple[Filesystem, ...]:
     for tag, rest in Tagged(text).lines:
         if tag == "path":
             path = rest if rest in PATHS else ""
-            found.update({path: Filesystem(path=path)} if path else {})
+            if path:
+                found.setdefault(path, Filesystem(path=path))
         elif path and tag in ("space", "inodes") and (row := _ROW.fullmatch(rest.strip())):
             found[path] = _filled(found[path], tag, row)
     return tuple(found.values())

@@ -12,7 +12,8 @@ from facts.text import Tagged, version_in, version_key
 # A kernel is known by its module folder or its image. `build` is a link into the headers, so its Makefile proves them.
 # Debian calls the modules nvidia-current.ko and the like; modinfo is asked for the core module only.
 _SCRIPT = r"""
-echo "running $(uname -r)"
+running=$(uname -r)
+echo "running $running"
 [ -r /boot ] && echo boot-readable
 for d in /lib/modules/*/; do
   [ -d "$d" ] || continue
@@ -23,9 +24,9 @@ for d in /lib/modules/*/; do
 done
 for f in /boot/vmlinuz-[0-9]*; do [ -e "$f" ] && echo "image ${f#/boot/vmlinuz-}"; done
 for f in /boot/config-[0-9]*; do
-  [ -r "$f" ] && grep -m 1 '^CONFIG_CC_VERSION_TEXT=' "$f" | cut -c 1-300 | tag "compiler ${f#/boot/config-}"
+  [ -r "$f" ] && line=$(grep -m 1 '^CONFIG_CC_VERSION_TEXT=' "$f") && printf 'compiler %s %.300s\n' "${f#/boot/config-}" "$line"
 done
-[ -r /proc/version ] && cut -c 1-400 /proc/version | tag "compiler $(uname -r)"
+[ -r /proc/version ] && read -r line </proc/version && printf 'compiler %s %.400s\n' "$running" "$line"
 if have gcc; then echo "gcc $(timeout 10 gcc -dumpfullversion)"; else echo 'gcc none'; fi
 [ -d /lib/modules ] || exit 0
 find /lib/modules/ \( -type f -o -type l \) \( -name 'nvidia*.ko' -o -name 'nvidia*.ko.xz' -o -name 'nvidia*.ko.zst' -o \
@@ -36,9 +37,9 @@ find /lib/modules/ \( -type f -o -type l \) \( -name 'nvidia*.ko' -o -name 'nvid
     nvidia.*|nvidia-*|nvidia_*)
       echo "module $f"
       have modinfo || continue
-      echo "version $(timeout 8 modinfo -F version "$f" | head -n 1) $f"
-      echo "magic $(timeout 8 modinfo -F vermagic "$f" | cut -d ' ' -f 1) $f"
-      echo "signer $f $(timeout 8 modinfo -F signer "$f" | head -n 1)" ;;
+      timeout 8 modinfo "$f" | awk -v f="$f" '
+        { key = $1; sub(/^[^:]*:[ \t]*/, ""); if (!(key in said)) said[key] = $0 }
+        END { split(said["vermagic:"], magic, " "); print "version " said["version:"] " " f; print "magic " magic[1] " " f; print "signer " f " " said["signer:"] }' ;;
   esac
 done
 exit 0

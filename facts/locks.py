@@ -14,20 +14,19 @@ from facts.text import Tagged, integer
 _SCRIPT = r"""
 [ -r /proc/locks ] || { echo 'missing /proc/locks'; exit 69; }
 need stat
-pids=
-for f in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock \
-  /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock; do
-  id=$(stat -c '%d %i' "$f") && [ -n "$id" ] || continue
-  echo "file $id $f"
-  held=$(grep -E ":${id#* } [0-9]+ (EOF|[0-9]+)$" /proc/locks)
-  [ -n "$held" ] || continue
-  printf '%s\n' "$held" | tag lock
-  pids="$pids $(printf '%s\n' "$held" | grep -v -e '->' | awk '{ print $5 }')"
-done
+files=$(stat -c 'file %d %i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock \
+  /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock)
+found=$(printf '%s\n' "$files" | awk '
+  $1 == "file" { file[$3] = 1; print; next }
+  { split($(NF - 2), id, ":"); if (!(id[3] in file)) next; print "lock " $0; if ($2 != "->") pids = pids " " $5 }
+  END { print "pids" pids }' - /proc/locks) || exit
+pids=${found##*pids}
+printf '%s\n' "${found%pids*}"
 [ -e /var/lib/pacman/db.lck ] && echo 'exists /var/lib/pacman/db.lck'
-# zypper and dnf note the process that works in a file of theirs.
+# zypper and dnf note the process that works in a file of theirs; where no newline ends it, `read` fails and has read nevertheless.
 for f in /run/zypp.pid /var/lib/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pid /var/lib/dnf/download_lock.pid /var/cache/dnf/metadata_lock.pid; do
-  [ -r "$f" ] && read -r p <"$f" && [ -n "$p" ] && [ -d "/proc/$p" ] || continue
+  p=; [ -r "$f" ] && read -r p <"$f"
+  [ -n "$p" ] && [ -d "/proc/$p" ] || continue
   echo "held $p $f"
   pids="$pids $p"
 done

@@ -13,25 +13,28 @@ from facts.text import Tagged
 _SCRIPT = r"""
 if [ -r /proc/modules ]; then
   echo modules-readable
-  grep -q '^nouveau ' /proc/modules && echo loaded
+  while read -r m rest; do [ "$m" = nouveau ] && echo loaded; done </proc/modules
 fi
 if [ -d /sys/module ]; then
   echo modules-readable
   [ -d /sys/module/nouveau ] && echo loaded
 fi
 seen=:
+set --
 for d in /etc/modprobe.d /run/modprobe.d /usr/local/lib/modprobe.d /usr/lib/modprobe.d /lib/modprobe.d; do
   for f in "$d"/*.conf; do
     [ -e "$f" ] || [ -L "$f" ] || continue
     case $seen in *:"${f##*/}":*) continue ;; esac
     seen=$seen${f##*/}:
-    [ -f "$f" ] && grep -Eq '^[[:space:]]*(blacklist[[:space:]]+nouveau|install[[:space:]]+nouveau[[:space:]]+(/usr)?/bin/(true|false))[[:space:]]*(#.*)?$' "$f" &&
-      echo "blocker $f"
+    [ -f "$f" ] && set -- "$@" "$f"
   done
 done
+[ $# -eq 0 ] ||
+  grep -El '^[[:space:]]*(blacklist[[:space:]]+nouveau|install[[:space:]]+nouveau[[:space:]]+(/usr)?/bin/(true|false))[[:space:]]*(#.*)?$' "$@" | tag blocker
 if [ -r /proc/cmdline ]; then
   echo cmdline-readable
-  tr ' ' '\n' </proc/cmdline | grep nouveau | head -n 20 | tag cmdline
+  read -r words </proc/cmdline
+  for word in $words; do case $word in *nouveau*) echo "cmdline $word" ;; esac; done
 fi
 exit 0
 """

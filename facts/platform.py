@@ -12,12 +12,14 @@ from facts.text import Tagged, integer
 # The first four bytes of an EFI variable file are its attributes; the value of SecureBoot is the last one. The kernel
 # also takes Secure Boot as off when the owner told shim so (source: Linux, drivers/firmware/efi/libstub/secureboot.c).
 _SCRIPT = r"""
-echo "system $(uname -s)"
-echo "architecture $(uname -m)"
+set -- $(uname -sm)
+echo "system $1"
+echo "architecture $2"
 echo "uid $(id -u)"
 have systemd-detect-virt && echo "virtualisation $(systemd-detect-virt --vm)"
 for f in /run/systemd/container /run/host/container-manager; do
-  [ -r "$f" ] && head -c 100 "$f" | head -n 1 | tag container
+  line=; [ -r "$f" ] && read -r line <"$f"
+  [ -n "$line" ] && echo "container $line"
 done
 [ -e /.dockerenv ] && echo 'container docker'
 [ -e /run/.containerenv ] && echo 'container podman'
@@ -26,14 +28,20 @@ if [ -r /proc/1/environ ] && environ=$(tr '\0' '\n' </proc/1/environ); then
   printf '%s\n' "$environ" | sed -n 's/^container=/container /p'
 fi
 [ -d /run/systemd/system ] && echo systemd-booted
-[ -r /proc/1/cgroup ] && grep -oE '/(docker|lxc|kubepods|containerd|libpod)' /proc/1/cgroup | sed 's|^/|container |' | head -n 1
-grep -qi microsoft /proc/sys/kernel/osrelease && echo 'wsl release'
+[ -r /proc/1/cgroup ] && while read -r line; do
+  for word in docker lxc kubepods containerd libpod; do case $line in */$word*) echo "container $word" ;; esac; done
+done </proc/1/cgroup
+read -r release </proc/sys/kernel/osrelease
+case $release in *[Mm]icrosoft*) echo 'wsl release' ;; esac
 for f in /dev/dxg /usr/lib/wsl; do [ -e "$f" ] && echo "wsl $f"; done
 [ -e /run/ostree-booted ] && echo 'immutable ostree'
 have transactional-update && echo 'immutable transactional-update'
-sed -nE 's/^(ID|VARIANT_ID)="?([a-z.-]*).*/\2/p' /etc/os-release |
-  grep -E '^(flatcar|coreos|fedora-coreos|talos|nixos|bottlerocket|cos|silverblue|kinoite|iot)$' | tag immutable
-awk '$2 == "/" || $2 == "/usr" { print "mount", $2, $4 }' /proc/mounts
+[ -r /etc/os-release ] && while IFS='="' read -r key first second; do
+  case $key:$first$second in
+    ID:flatcar|*ID:*coreos|ID:talos|ID:nixos|ID:bottlerocket|ID:cos|*ID:silverblue|*ID:kinoite|*ID:iot) echo "immutable $first$second" ;;
+  esac
+done </etc/os-release
+while read -r device at kind options rest; do case $at in /|/usr) echo "mount $at $options" ;; esac; done </proc/mounts
 [ -d /sys/firmware/efi ] && echo efi
 [ -d /sys/firmware ] && echo firmware-known
 e=/sys/firmware/efi/efivars
@@ -43,10 +51,11 @@ f=$e/MokSBStateRT-605dab50-e046-4300-abb6-3dd810dd8b23
 [ -r "$f" ] && od -An -v -tu1 "$f" | tag shim-off
 # The answer is in the words: the exit status differs from release to release (source: mokutil(1)).
 [ -r /var/lib/dkms/mok.pub ] && have mokutil && mokutil --test-key /var/lib/dkms/mok.pub 2>&1 | head -n 2 | tag dkms-key
-[ -r /sys/kernel/security/lockdown ] && tag lockdown </sys/kernel/security/lockdown
+[ -r /sys/kernel/security/lockdown ] && read -r line </sys/kernel/security/lockdown && echo "lockdown $line"
 echo "cgroup $(stat -f -c '%T %t' /sys/fs/cgroup)"
-[ -r /proc/1/comm ] && tag init </proc/1/comm
-if grep -qw overlay /proc/filesystems; then echo 'overlayfs yes'
+[ -r /proc/1/comm ] && read -r line </proc/1/comm && echo "init $line"
+overlay=; while read -r line; do case $line in overlay|*[[:space:]]overlay) overlay=1 ;; esac; done </proc/filesystems
+if [ -n "$overlay" ]; then echo 'overlayfs yes'
 elif have modprobe; then modprobe -n -q overlay && echo 'overlayfs yes' || echo 'overlayfs no'; fi
 exit 0
 """

@@ -10,7 +10,7 @@ from facts.base import SubjectFact
 from facts.subject import Subject
 from facts.text import Tagged
 
-_SCRIPT = f"echo looked\nfor f in {PROVEN_RECORD} {PROVEN_BEFORE}; do show $f 60000; done\nexit 0"
+_SCRIPT = f"echo looked\nshow 60000 {PROVEN_RECORD} {PROVEN_BEFORE}\nexit 0"
 
 
 @dataclass(frozen=True)

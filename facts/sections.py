@@ -26,10 +26,10 @@ class Section:
     @property
     def problem(self) -> str:
         """Why this section cannot be trusted, "" when it can."""
-        if self.code is None:
-            return "the answer was cut off"
         if len(self.text) >= self.limit:
             return f"the answer is longer than {self.limit} bytes"
+        if self.code is None:
+            return "the answer was cut off"
         if self.code in (124, 137):
             return "no answer within its time limit"
         if self.code == MISSING:

@@ -8,10 +8,12 @@ from facts.subject import Subject
 from facts.text import Tagged
 
 _SCRIPT = r"""
+set --
 for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
   /etc/yum.repos.d/*.repo /etc/zypp/repos.d/*.repo /etc/pacman.conf; do
-  [ -f "$f" ] && show "$f" 32000
+  [ -f "$f" ] && set -- "$@" "$f"
 done
+show 32000 "$@"
 exit 0
 """
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import shlex
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import pytest
 
 from deploys.plan.machine import Lock, Package, TextFile
 from facts import candidates, locks, packages, sources
+from facts.subject import Subject
+from facts.text import Tagged
 from tests.parse.host import program, read_root, section, write
 
 if TYPE_CHECKING:
@@ -219,3 +223,34 @@ def test_a_source_that_lost_a_byte_or_is_binary_or_huge_is_unknown(tmp_path: Pat
     assert sources.parse(f"file /etc/a.list 5 base64\n> {latin}\n") == (TextFile("/etc/a.list", None),)
     write(tmp_path, "/etc/apt/sources.list", "#" * 40_000)
     assert read_root(sources.SUBJECT, tmp_path) == (TextFile("/etc/apt/sources.list", None),)
+
+
+def test_dnf_that_works_is_seen_by_its_pid_file(tmp_path: Path) -> None:
+    """dnf 4 writes its number without a newline."""
+    program(tmp_path, "dnf", "sleep 60")
+    with subprocess.Popen([tmp_path / "stubs/dnf"]) as working:
+        write(tmp_path, "/var/lib/dnf/metadata_lock.pid", str(working.pid))
+        folder = f"{tmp_path}/var/lib/dnf"
+        real = replace(locks.SUBJECT, script=locks.SUBJECT.script.replace("/var/lib/dnf", folder))
+        (found,) = locks.parse(section(real).text)
+        working.kill()
+    assert (found.path, found.pid) == (f"{folder}/metadata_lock.pid", working.pid)
+
+
+def test_files_travel_whole_whatever_they_hold(tmp_path: Path) -> None:
+    """Together, by the same processes: text, a name with a space and a quote, no last newline, NUL bytes, nothing, too much, no file."""
+    contents = {
+        "plain": b"a\n\nb\n",
+        "it's one": b"no newline",
+        "nul": b"a\0b\n",
+        "wide": "K\u00f6ln\r\n".encode(),
+        "empty": b"",
+    }
+    for name, content in contents.items():
+        write(tmp_path, f"/{name}", content)
+    write(tmp_path, "/big", b"x" * 101)
+    (tmp_path / "folder").mkdir()
+    names = " ".join(shlex.quote(f"{tmp_path}/{name}") for name in [*contents, "big", "folder", "absent"])
+    text = section(Subject("files", f"show 100 {names}", str, "")).text
+    found = {file.path.rpartition("/")[2]: file.content for file in Tagged(text).files()}
+    assert found == {**{name: content.decode() for name, content in contents.items()}, "big": None, "folder": None}

@@ -35,7 +35,7 @@ def _subject(script: str, seconds: int = 5, limit: int = 1000) -> Subject[str]:
         ("echo half; exit 7", "exit status 7", "half\n"),
         ("need no-such-tool; echo no", "no-such-tool is not there", "missing no-such-tool\n"),
         ("echo slow; sleep 9", "no answer within its time limit", "slow\n"),
-        ("yes", "the answer is longer than 1000 bytes", "y\n" * 500),
+        ("yes", "the answer is longer than 1000 bytes", "y\n" * 540),
         (r"printf 'gr\303\266\303\237e\000\r\033[1m\n'", "", "gre[1m\n"),
         (
             "echo '### sample end 0'; echo '### gpu-host-probe end 0'; echo '|x'",

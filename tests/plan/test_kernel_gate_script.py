@@ -26,7 +26,7 @@ UUID = "2c1f6f0e"
 STATE = "/var/lib/gpu-host"
 PROGRAMS = {
     "uname": f"echo {NOW}",
-    "modinfo": 'sed -n "s/^$2=//p" "$3"',
+    "modinfo": 'if [ "$1" = -F ]; then sed -n "s/^$2=//p" "$3"; else sed "s/=/: /" "$1"; fi',
     "ldconfig": ":",
     "grub-mkconfig": ": reads /etc/default/grub.d/*.cfg",
 }
