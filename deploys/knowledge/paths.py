@@ -13,6 +13,8 @@ HOLDS_LEDGER = "/etc/gpu-host/holds"
 # What the host consisted of when it was proven last, and before that (deploys/plan/proven.py has the format).
 PROVEN_RECORD = f"{STATE_DIR}/proven.json"
 PROVEN_BEFORE = f"{STATE_DIR}/proven-before.json"
+# What is inside the boot images that were read, as long as they stay the same: "IDENTITY nouveau|- blocked|- PATH" a line.
+BOOT_IMAGES = f"{STATE_DIR}/boot-images"
 # What an uninstall may take back: packages that came with a transaction of ours ("NAME wanted|needed DAY"), parts of the host's own files
 # before and after our edit (JSON, a line each), and units that we have enabled. Lines are added and never taken away.
 INSTALLED_RECORD = f"{STATE_DIR}/installed"

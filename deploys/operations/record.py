@@ -7,13 +7,13 @@ from typing import Any
 
 from pyinfra.api.operation import operation
 
-from deploys.knowledge.paths import PROVEN_BEFORE, PROVEN_RECORD
+from deploys.knowledge.paths import BOOT_IMAGES, PROVEN_BEFORE, PROVEN_RECORD
 from deploys.operations.files import write
 from deploys.operations.needed import is_asked, note
 from deploys.plan.files import FileChange
 from deploys.plan.plan import Plan
 from deploys.plan.proven import ProvenSet
-from deploys.plan.remember import REMEMBERED_SUBJECTS, proven_back, proven_now
+from deploys.plan.remember import REMEMBERED_SUBJECTS, boot_image_notes, proven_back, proven_now
 from deploys.support.context import this_host
 from deploys.support.guard import guarded
 from deploys.support.outcome import current
@@ -48,3 +48,15 @@ def remembered(plan: Plan | None = None, target: ProvenSet | None = None) -> Com
         return
     change = FileChange(PROVEN_RECORD, proven.text(), "what was proven")
     yield write(change, _KEEP if now.proven else ":")
+
+
+@operation()
+@guarded
+@changing
+def boot_images_noted() -> Commands:
+    """A host that is ready remembers what is inside its boot images, so that no later run has to unpack them."""
+    text = boot_image_notes(machine())
+    if not text or not (is_asked() or current().state == "ready"):
+        this_host().noop("nothing new")
+        return
+    yield write(FileChange(BOOT_IMAGES, text, "what is inside the boot images"))

@@ -24,12 +24,18 @@ class KernelModule(Record):
 
 @dataclass(frozen=True)
 class Initramfs(Record):
-    """One boot image. `nouveau`: the module is inside. `blocked`: a modprobe.d file that blocks it is inside."""
+    """One boot image. `nouveau`: the module is inside. `blocked`: a modprobe.d file that blocks it is inside.
+
+    `identity`: device, inode, size in bytes and time of its last change in seconds (ctime, which nothing but a change sets), and what stands for the rules by which it was read.
+    `remembered`: the host's own notes say this of an image with that identity, and it was not read again.
+    """
 
     path: str
     readable: bool | None = None
     nouveau: bool | None = None
     blocked: bool | None = None
+    identity: str = ""
+    remembered: bool = False
 
 
 @dataclass(frozen=True)

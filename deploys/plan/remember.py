@@ -47,6 +47,18 @@ def proven_now(plan: Plan, machine: Machine) -> ProvenSet:
     )
 
 
+def boot_image_notes(machine: Machine) -> str:
+    """The text of BOOT_IMAGES; "" where nothing is to be added to what stands there."""
+    images = [
+        k.initramfs for k in machine.kernels.installed if k.initramfs and k.initramfs.readable and k.initramfs.identity
+    ]
+    if all(image.remembered for image in images):
+        return ""
+    return "".join(
+        f"{i.identity} {'nouveau' if i.nouveau else '-'} {'blocked' if i.blocked else '-'} {i.path}\n" for i in images
+    )
+
+
 def proven_back(target: ProvenSet, machine: Machine) -> ProvenSet:
     """A host that went back to that set and was proven again: what the set names, as it is at this moment."""
     loaded = machine.driver.loaded or ""

@@ -21,6 +21,7 @@ def prove(settings: Settings, compare: bool = False, may_go_back: bool = False) 
 def remember(plan: Plan | None = None, target: ProvenSet | None = None) -> None:
     """After the proof, never instead of it."""
     when_needed(record.remembered, "The host remembers what was proven", plan=plan, target=target)
+    when_needed(record.boot_images_noted, "The host remembers what is inside its boot images")
 
 
 @deploy("Keep")

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from deploys.knowledge.paths import STATE_DIR
-from deploys.operations.record import remembered
+from deploys.knowledge.paths import BOOT_IMAGES, STATE_DIR
+from deploys.operations.record import boot_images_noted, remembered
 from deploys.plan.proven import read_proven
 from deploys.plan.remember import proven_now
 from deploys.support.outcome import LEDGER, current
@@ -91,3 +91,21 @@ def test_host_that_went_back_by_hand_remembers_that_set_as_it_is_now() -> None:
     assert written == older
     assert "proven-before" in command.get_raw_value()
     assert commands(remembered, changed(machine, proven=written), target=target) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "identity", "written"), [("ready", "9:1", True), ("ready", "", False), ("not-ready", "9:1", False)]
+)
+def test_boot_images_are_noted_on_a_host_that_is_ready(
+    ready: SimpleNamespace, state: str, identity: str, written: bool
+) -> None:
+    current().state = state
+    machine = debian_13_converged()
+    (kernel, *_) = machine.kernels.installed
+    assert kernel.initramfs
+    seen = replace(kernel, initramfs=replace(kernel.initramfs, identity=identity))
+    done = commands(boot_images_noted, changed(machine, kernels__installed=(seen,)))
+    assert [(c.connector_arguments["_stdin"], BOOT_IMAGES in str(c)) for c in done] == (
+        [(f"9:1 - blocked {kernel.initramfs.path}\n", True)] if written else []
+    )
+    assert ready.said == ([] if written else ["nothing new"])

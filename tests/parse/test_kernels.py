@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deploys.plan.machine import DkmsEntry, Initramfs, is_core_module
+from deploys.knowledge.paths import BOOT_IMAGES
+from deploys.plan.machine import DkmsEntry, Initramfs, Kernel, Kernels, Machine, is_core_module
+from deploys.plan.remember import boot_image_notes
 from facts import bootmenu, dkms, initramfs, kernels
 from facts.text import version_key
 from tests.parse.host import cpio, link, program, read_root, recording, write
@@ -35,7 +39,7 @@ def test_kernels_of_a_root(tmp_path: Path) -> None:
     write(tmp_path, f"/lib/modules/{R}/updates/dkms/nvidia-current-uvm.ko.xz")
     write(tmp_path, f"/lib/modules/{R}/kernel/drivers/video/fbdev/nvidia/nvidiafb.ko")
     write(tmp_path, f"/lib/modules/{R}/kernel/drivers/platform/x86/nvidia-wmi-ec-backlight.ko")
-    found = read_root(kernels.SUBJECT, tmp_path, program(tmp_path, "modinfo", "echo 535.261.03"))
+    found = read_root(kernels.SUBJECT, tmp_path, program(tmp_path, "modinfo", "echo version: 535.261.03"))
     assert [k.release for k in found.installed] == ["6.1.0-9-amd64", R, "6.12.9"]
     assert [(k.image, k.headers) for k in found.installed] == [(False, False), (True, True), (True, False)]
     kernel = found.get(R)
@@ -185,8 +189,36 @@ def test_boot_images(
 ) -> None:
     (tmp_path / f"lib/modules/{R}").mkdir(parents=True)
     write(tmp_path, f"/boot/initrd.img-{R}", early + pack(cpio(files)))
-    found = read_root(initramfs.SUBJECT, tmp_path)
-    assert found == {R: Initramfs(f"/boot/initrd.img-{R}", readable=True, nouveau=inside[0], blocked=inside[1])}
+    image = read_root(initramfs.SUBJECT, tmp_path)[R]
+    assert image == Initramfs(f"/boot/initrd.img-{R}", True, inside[0], inside[1], image.identity)
+
+
+def test_boot_image_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
+    """Same size, same name, same time of modification: the notes are of another image all the same."""
+    (tmp_path / f"lib/modules/{R}").mkdir(parents=True)
+    file = write(tmp_path, f"/boot/initrd.img-{R}", cpio({NOUVEAU_KO: b"x"}))
+    found = read_root(initramfs.SUBJECT, tmp_path)[R]
+    assert (found.nouveau, found.blocked, found.remembered) == (True, False, False)
+    host = Machine(kernels=Kernels(installed=(Kernel(R, initramfs=found),)))
+    write(tmp_path, BOOT_IMAGES, f"1:2:3:4.5 - blocked /boot/other\n{boot_image_notes(host)}")
+    noted = read_root(initramfs.SUBJECT, tmp_path)[R]
+    assert noted == replace(found, remembered=True)
+    assert boot_image_notes(Machine(kernels=Kernels(installed=(Kernel(R, initramfs=noted),)))) == ""
+    before = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"nouveau.ko", b"noveau2.ko"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed = read_root(initramfs.SUBJECT, tmp_path)[R]
+    assert (changed.nouveau, changed.remembered, file.stat().st_size) == (False, False, before.st_size)
+
+
+def test_boot_image_that_cannot_be_read_is_not_noted() -> None:
+    images = [Initramfs("/boot/a", False, identity="1:1:1:1.0"), Initramfs("/boot/b", True, False, True)]
+    assert (
+        boot_image_notes(
+            Machine(kernels=Kernels(installed=tuple(Kernel(str(i), initramfs=image) for i, image in enumerate(images))))
+        )
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +235,8 @@ def test_boot_images(
 def test_an_image_that_cannot_be_read_to_its_end_is_unknown(tmp_path: Path, content: bytes) -> None:
     (tmp_path / f"lib/modules/{R}").mkdir(parents=True)
     write(tmp_path, f"/boot/initramfs-{R}.img", content)
-    assert read_root(initramfs.SUBJECT, tmp_path) == {R: Initramfs(f"/boot/initramfs-{R}.img", readable=False)}
+    (image,) = read_root(initramfs.SUBJECT, tmp_path).values()
+    assert image == Initramfs(f"/boot/initramfs-{R}.img", readable=False, identity=image.identity)
 
 
 def test_boot_images_of_arch_are_found_by_package_base(tmp_path: Path) -> None:
