@@ -1,6 +1,7 @@
 """CUDA in a container, by `docker run`, by Compose, and while systemd reads its units again (sources: docker(1), ldd(1)).
 
-The image is made from the host's own Python, so that nothing is pulled; it and the containers are gone afterwards.
+The image is made from the host's own Python, so that nothing is pulled; it and the containers are gone afterwards. Where every
+try went well, that is noted until the next boot.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from deploys.knowledge.paths import CONTAINERS_PROVEN, RUN_DIR
 from deploys.plan.machine import ContainerAnswer, ContainerProof
 from facts.base import SubjectFact
 from facts.cuda_program import CUDA_PROGRAM
@@ -50,7 +52,12 @@ python=$(python3 "$work/files.py" 2>&1 >"$work/files") && [ -s "$work/files" ] &
   mkdir -p "$work/root/etc" "$work/root/tmp" && tar -C / -ch --null -T "$work/files" 2>/dev/null | tar -C "$work/root" -x &&
   tar -C "$work/root" -c . | timeout -k 2 {MAKE} docker -H unix:///var/run/docker.sock import --change 'ENV LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu:/usr/lib64' - "$image" >/dev/null ||
   {{ for t in run option compose reload; do echo "skipped $t no image could be made from the Python of the host"; done; exit 0; }}
-tell() {{ code=$2; echo "code $1 $2"; tail -n 6 "$work/said" | tag "said $1"; }}
+good=1
+tell() {{ code=$2; echo "code $1 $2"; tail -n 6 "$work/said" | tag "said $1"; [ "$2" = 0 ] && grep -qx 0 "$work/said" || good=; }}
+noted() {{
+  [ -n "$good" ] || {{ rm -f {CONTAINERS_PROVEN}; return; }}
+  (umask 077; mkdir -p {RUN_DIR} && echo "$identity $(date -u +%Y-%m-%dT%H:%M:%SZ) $1" >{CONTAINERS_PROVEN}.new && mv -f {CONTAINERS_PROVEN}.new {CONTAINERS_PROVEN})
+}}
 run run --rm -i --name "$name" --network none $words "$image" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell run $?
 case $code in 124|137) for t in option compose reload; do echo "skipped $t not tried: docker run has not come back"; done; exit 0 ;; esac
 run run --rm -i --name "$name" --network none --gpus all "$image" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell option $?
@@ -59,10 +66,11 @@ if [ -n "$compose" ]; then
   run compose -p "$name" -f "$work/compose.yaml" run --rm -T proof "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell compose $?
   run compose -p "$name" -f "$work/compose.yaml" down >/dev/null 2>&1
 fi
-[ -z "$reload" ] || {{ echo "skipped reload $reload"; exit 0; }}
+[ -z "$reload" ] || {{ echo "skipped reload $reload"; noted but-reload; exit 0; }}
 run run -d --name "$name" --network none $words "$image" "$python" -c 'import time; time.sleep(300)' >"$work/said" 2>&1 || {{ tell reload 125; exit 0; }}
 systemctl daemon-reload
 run exec -i "$name" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell reload $?
+noted all
 exit 0
 """
 
@@ -84,13 +92,13 @@ SUBJECT = Subject("container-proof", _SCRIPT, parse, ContainerProof(), seconds=4
 class ContainerGpuProof(SubjectFact[ContainerProof]):
     """What CUDA answers in a container with these `docker run` words, with this Compose fragment, and after a daemon-reload.
 
-    `reload`: why the last is not tried ("" it is).
+    `reload`: why the last is not tried ("" it is). `identity`: one word for all that the answer depends on.
     """
 
     subject = SUBJECT
 
     @override
-    def command(self, words: Sequence[str] = (), compose: str = "", reload: str = "") -> str:
+    def command(self, words: Sequence[str] = (), compose: str = "", reload: str = "", identity: str = "-") -> str:
         # Split by the shell at blanks; none of the words has one.
-        asked = f"words={shlex.quote(' '.join(words))} compose={shlex.quote(compose)} reload={shlex.quote(reload)}\n"
+        asked = f"words={shlex.quote(' '.join(words))} compose={shlex.quote(compose)} reload={shlex.quote(reload)} identity={identity}\n"
         return build_command([replace(self.subject, script=asked + self.subject.script)])

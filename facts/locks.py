@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from deploys.plan.machine import Lock
@@ -18,7 +19,7 @@ files=$(stat -c 'file %d %i %n' /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /
   /var/lib/rpm/.rpm.lock /usr/lib/sysimage/rpm/.rpm.lock)
 found=$(printf '%s\n' "$files" | awk '
   $1 == "file" { file[$3] = 1; print; next }
-  { split($(NF - 2), id, ":"); if (!(id[3] in file)) next; print "lock " $0; if ($2 != "->") pids = pids " " $5 }
+  NF > 6 { split($(NF - 2), id, ":"); if (!(id[3] in file)) next; print "lock " $0; if ($2 != "->") pids = pids " " $5 }
   END { print "pids" pids }' - /proc/locks) || exit
 pids=${found##*pids}
 printf '%s\n' "${found%pids*}"
@@ -32,6 +33,9 @@ for f in /run/zypp.pid /var/lib/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pi
 done
 for p in $pids; do
   [ -r "/proc/$p/cmdline" ] && echo "process $p $(tr '\0' '\n' <"/proc/$p/cmdline" | head -n 4 | tr '\n' ' ' | cut -c 1-200)"
+  [ -r "/proc/$p/cgroup" ] && while IFS= read -r line; do
+    case $line in */gpu-host-*.service*) line=${line##*/gpu-host-}; echo "step $p ${line%%.service*}"; break ;; esac
+  done <"/proc/$p/cgroup"
 done
 exit 0
 """
@@ -62,7 +66,9 @@ def parse(text: str) -> tuple[Lock, ...]:
         pid = integer(word)
         if pid is not None and _MANAGERS.search(commands.get(pid) or ""):
             found[Lock(path=path.strip(), pid=pid, command=commands.get(pid))] = None
-    return tuple(sorted(found, key=lambda lock: (lock.path, lock.pid or 0)))
+    steps = {integer(pid): step.strip() for pid, step in tagged.words("step", 2)}
+    named = [replace(lock, step=steps.get(lock.pid, "")) if lock.pid else lock for lock in found]
+    return tuple(sorted(named, key=lambda lock: (lock.path, lock.pid or 0)))
 
 
 def _held(line: str, files: list[_File], commands: dict[int | None, str]) -> list[Lock]:

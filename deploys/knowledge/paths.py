@@ -32,6 +32,8 @@ LEASE = f"{RUN_DIR}/lease"
 # Seconds that it lives without a sign of life: a controller that died blocks a host no longer than this.
 LEASE_SECONDS = 300
 STEP_LOCK = f"{RUN_DIR}/lock"
+# With what CUDA has worked in containers since this boot: "IDENTITY TIME all|but-reload".
+CONTAINERS_PROVEN = f"{RUN_DIR}/containers-proven"
 LOAD_TRIED = f"{RUN_DIR}/load-tried"
 RELOAD_TRIED = f"{RUN_DIR}/reload-tried"
 
@@ -55,6 +57,8 @@ CUDA_LOADER = "/etc/ld.so.conf.d/gpu-host-cuda.conf"
 DOCKER_PROXY_UNIT = "/etc/systemd/system/docker.service.d/gpu-host-proxy.conf"
 DOCKER_PROXY_VALUES = "/etc/gpu-host/docker-proxy.env"
 DAEMON_JSON = "/etc/docker/daemon.json"
+# The container toolkit's own, which is read and left as it is.
+TOOLKIT_CONFIG = "/etc/nvidia-container-runtime/config.toml"
 
 # Vendors' repositories, and where each package manager looks for keys and sources.
 REPOSITORIES = ("cuda", "docker", "nvidia-container-toolkit")

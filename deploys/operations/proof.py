@@ -15,6 +15,7 @@ from deploys.plan.kernel_gate import unproven
 from deploys.plan.machine import ContainerProof, Machine, MonitoringProof, Proof, ServiceProof
 from deploys.plan.monitoring import Monitoring, targets
 from deploys.plan.proof import prove, verdict
+from deploys.plan.proof_containers import container_identity, proven_in_containers
 from deploys.plan.reboot import name_processes, reboot_reasons, working
 from deploys.plan.rollback import unrelated, way_back
 from deploys.plan.service_proof import prove_monitoring, prove_services
@@ -47,22 +48,23 @@ def _monitoring(wanted: Monitoring) -> MonitoringProof:
     return ask(MonitoringAnswers, prometheus=wanted.prometheus_port, grafana=wanted.grafana_port)
 
 
-def _container(now: Machine, host_answer: Proof, settings: Settings) -> ContainerProof | None:
-    """CUDA in a container; None where a container could only repeat what the host has said already."""
+def _container(now: Machine, host_answer: Proof, settings: Settings, *, anew: bool) -> ContainerProof | None:
+    """CUDA in a container; None where a container could only repeat what the host has said already. `anew`: whatever was proven since this boot."""
     if "runtime" not in wants(settings) or not now.docker.engine or not now.driver.loaded or host_answer.cuda != "0":
         return None
     access = choose_access(engine_of(now))
     if access.problem or access.feature:
         why = access.problem or "dockerd does not read CDI specifications yet"
         return ContainerProof(skipped=dict.fromkeys(("run", "option", "compose", "reload"), why))
-    count = len(now.gpus)
-    return ask(
-        ContainerGpuProof,
-        words=docker_arguments(access, ALL, count),
-        compose=compose_fragment(access, ALL, count) if now.docker.compose else "",
-        reload=_no_reload(now),
-        limit=CONTAINER_LIMIT,
+    count, reload = len(now.gpus), _no_reload(now)
+    words, compose = (
+        docker_arguments(access, ALL, count),
+        compose_fragment(access, ALL, count) if now.docker.compose else "",
     )
+    identity = container_identity(now, words, compose)
+    if not anew and (proven := proven_in_containers(now, identity, reload=not reload)):
+        return proven
+    return ask(ContainerGpuProof, words=words, compose=compose, reload=reload, identity=identity, limit=CONTAINER_LIMIT)
 
 
 def _no_reload(now: Machine) -> str:
@@ -79,7 +81,7 @@ def proven(settings: Settings, compare: bool = False, may_go_back: bool = False)
     """The host is ready: every link of the chain of proof holds. The world is read again; no earlier exit code counts.
 
     + settings: what was wanted of the host
-    + compare: whether it must also be what it was when it was proven last
+    + compare: whether it must also be what it was when it was proven last, and containers are tried again whatever they proved since this boot
     + may_go_back: a host that has failed goes on to its way back, where it has one
     """
     if not is_executing():
@@ -130,7 +132,7 @@ def _judge(settings: Settings, *, compare: bool = False) -> tuple[str, str]:
     host = this_host()
     now = machine()
     answer = ask(GpuProof, limit=HOST_LIMIT)
-    steps = prove(now, answer, settings, _container(now, answer, settings))
+    steps = prove(now, answer, settings, _container(now, answer, settings, anew=compare))
     if settings.services:
         steps = (*steps, *prove_services(settings.services, _services(settings)))
     if settings.monitoring and not settings.monitoring.directory:

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 from deploys.knowledge.distros import find_distro
 from deploys.plan.capabilities import docker_origin
 from deploys.plan.doctor import diagnose
-from deploys.plan.machine import ContainerAnswer
+from deploys.plan.machine import ContainerAnswer, ContainerProof, Machine
 from deploys.plan.proof_step import OUT_OF_MEMORY, Seen, Step, cuda_words, judged
 from deploys.plan.reboot import working
 from deploys.plan.versions import below
+
+
+def container_identity(machine: Machine, words: Sequence[str], compose: str) -> str:
+    """One word for all that decides what CUDA answers in a container of this boot."""
+    docker, toolkit = machine.docker, machine.toolkit
+    parts = (
+        *words,
+        compose,
+        machine.boot.boot_id,
+        (machine.driver.loaded, machine.driver.user_space, machine.driver.unlinked),
+        [(gpu.address, gpu.id) for gpu in machine.gpus],
+        (docker.engine, docker.compose, docker.runtimes, docker.default_runtime, docker.cgroup_driver, docker.cdi),
+        (docker.flags, docker.daemon_json.content if docker.daemon_json else None),
+        (toolkit.version, toolkit.runtime, toolkit.config, sorted(toolkit.cdi_specs.items())),
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def proven_in_containers(machine: Machine, identity: str, *, reload: bool) -> ContainerProof | None:
+    """The proof that this very set has given since this boot, None where it has not. `reload`: it must have kept its GPU through a reload of systemd."""
+    known, time, extent = (*machine.toolkit.proven, "", "", "")[:3]
+    if known != identity or (reload and extent != "all"):
+        return None
+    why = f"proven {time}, and nothing that it depends on has changed since; deploys/verify.py tries it again"
+    return ContainerProof(skipped=dict.fromkeys(("run", "option", "compose", "reload"), why))
 
 
 def docker_engine(seen: Seen) -> Step:

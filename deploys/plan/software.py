@@ -28,11 +28,12 @@ class Package(Record):
 
 @dataclass(frozen=True)
 class Lock(Record):
-    """A package manager's lock that a process holds now."""
+    """A package manager's lock that a process holds now. `step`: the process is a part of that step of ours ("rehearsal")."""
 
     path: str
     pid: int | None = None
     command: str | None = None
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,16 @@ class Docker(Record):
 
 @dataclass(frozen=True)
 class ContainerToolkit(Record):
-    """NVIDIA Container Toolkit: version ("" when absent), runtime binary, CDI spec files with their sha256."""
+    """NVIDIA Container Toolkit: version ("" when absent), runtime binary, CDI spec files with their sha256.
+
+    `config` is the sha256 of its configuration, "" where there is none. `proven` are the three words of CONTAINERS_PROVEN.
+    """
 
     version: str | None = None
     runtime: str | None = None
     cdi_specs: Mapping[str, str] = field(default_factory=dict)
+    config: str = ""
+    proven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -146,9 +146,7 @@ def read_machine() -> Machine | None:
     """The record of this host, read after any step that an earlier run left running; None when it cannot be read."""
     try:
         machine = seen(world.machine())
-        active = [
-            s for s in LONG_STEPS if unit_name(s) in machine.units and machine.units[unit_name(s)].active == "active"
-        ]
+        active = _steps_at_work(machine)
         if active and not LEDGER.dry and not (machine.boot.lease and machine.boot.lease.left):
             host = this_host()
             for step in active:
@@ -161,6 +159,13 @@ def read_machine() -> Machine | None:
         return None
     current().learn(machine)
     return machine
+
+
+def _steps_at_work(machine: Machine) -> list[str]:
+    """Long steps of ours that run, or that held a package manager's lock a moment before their end: what was read beside them is void."""
+    units = {step: machine.units.get(unit_name(step)) for step in LONG_STEPS}
+    holding = {lock.step for lock in machine.packages.locks}
+    return [step for step, unit in units.items() if (unit and unit.active == "active") or step in holding]
 
 
 def read_footprint() -> Footprint:

@@ -14,11 +14,13 @@ import pytest
 
 from deploys.knowledge.paths import LEASE_SECONDS, RUN_DIR
 from deploys.plan.lease import Lease
+from deploys.plan.machine import Lock, UnitState
 from deploys.support import lease
 from deploys.support.outcome import LEDGER
+from deploys.support.run import _steps_at_work
 from facts.boot import parse
 from tests.deploys.bench import commands
-from tests.plan.hosts import changed, debian_12_bare
+from tests.plan.hosts import changed, debian_12_bare, debian_13_converged
 
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
@@ -175,3 +177,15 @@ def test_operation_on_a_host_of_somebody_else_sends_nothing_but_a_failure(host: 
     assert [c.get_raw_value() for c in sent] == ["false"]
     assert host.said == ["ops@control is at work on this host"]
     assert LEDGER.outcomes.pop(host.name).state == "refused", "nothing was changed"
+
+
+@pytest.mark.parametrize(
+    ("active", "step", "waited_for"),
+    [("inactive", "", []), ("active", "", ["rehearsal"]), ("inactive", "rehearsal", ["rehearsal"])],
+    ids=["idle", "at work", "at work when the locks were read"],
+)
+def test_steps_of_an_earlier_run_that_are_waited_for(active: str, step: str, waited_for: list[str]) -> None:
+    """A rehearsal that ended between two sections of the probe must not pass for somebody else's package manager."""
+    lock = Lock("/var/lib/dpkg/lock", 812, "apt-get -q -y", step)
+    units = {"gpu-host-rehearsal.service": UnitState("gpu-host-rehearsal.service", "loaded", active, "transient")}
+    assert _steps_at_work(changed(debian_13_converged(), units=units, packages__locks=(lock,))) == waited_for

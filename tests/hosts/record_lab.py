@@ -35,7 +35,11 @@ def make_ready(site: Site) -> None:
     """The rest of what a proof asks for: a module on disk in the version of the libraries, and the persistence daemon."""
     host = site.host
     (site.folder / "prove.py").write_text(DEPLOY)
-    host.put("/usr/local/bin/modinfo", f"#!/bin/sh\ncase $* in *nvidia.ko*) echo {VERSION} ;; esac", 0o755)
+    host.put(
+        "/usr/local/bin/modinfo",
+        f"#!/bin/sh\ncase $* in -F*nvidia.ko*) echo {VERSION} ;; *nvidia.ko*) echo version: {VERSION} ;; esac",
+        0o755,
+    )
     host.put(f"/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.{VERSION}", "")
     host.put("/etc/systemd/system/nvidia-persistenced.service", UNIT)
     host.nsenter(

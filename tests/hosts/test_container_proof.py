@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deploys.knowledge.paths import NOUVEAU_BLOCK, PROVEN_BEFORE, PROVEN_RECORD
+from deploys.knowledge.paths import CONTAINERS_PROVEN, NOUVEAU_BLOCK, PROVEN_BEFORE, PROVEN_RECORD, TOOLKIT_CONFIG
 from deploys.plan.devices import device_files
 from deploys.plan.proven import read_proven
 from tests.bed.host import Host
@@ -43,6 +43,30 @@ def test_container_has_its_gpu_and_keeps_it(site: Site) -> None:
         ).stdout
         == ""
     )
+
+
+def _steps(site: Site) -> dict[str, tuple[str, str]]:
+    """What a run of the whole road would say at its end."""
+    site.run(str(site.folder / "prove.py"))
+    return {s["name"]: (s["result"], s["detail"]) for s in site.report()["steps"]}
+
+
+def test_containers_are_tried_again_when_something_has_changed(site: Site, lie: Callable[[str, str], None]) -> None:
+    make_ready(site)
+    # This engine needs the toolkit for the option; a stand-in of the client takes the way that is there.
+    docker = '#!/bin/sh\nfor word; do shift; [ "$word" = --gpus ] && word=--device; [ "$word" = all ] && word=nvidia.com/gpu=all; set -- "$@" "$word"; done\nexec /usr/bin/docker "$@"\n'
+    site.host.put("/usr/local/bin/docker", docker, 0o755)
+    assert {site.proof()[name][0] for name in (*INSIDE, "gpus_option")} == {"PASS"}
+    noted = site.host.nsenter(f"cat {CONTAINERS_PROVEN}").stdout.split()
+    said = _steps(site)
+    why = f"proven {noted[1]}, and nothing that it depends on has changed since; deploys/verify.py tries it again"
+    assert {said[name] for name in (*INSIDE, "gpus_option")} == {("SKIP", why)}
+    site.host.put(TOOLKIT_CONFIG, "# edited\n")
+    assert {_steps(site)[name][0] for name in INSIDE} == {"PASS"}
+    lie(LIE_INSIDE, "dead")
+    assert site.proof()["container_gpu"][0] == "FAIL"
+    assert _steps(site)["container_gpu"][0] == "FAIL", "what has failed was not proven"
+    site.host.nsenter("rm /usr/local/bin/docker")
 
 
 @pytest.fixture

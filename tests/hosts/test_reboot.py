@@ -106,7 +106,11 @@ def test_driver_that_nobody_uses_is_loaded_anew(make_host: Callable[..., Host], 
     release = host.nsenter("uname -r").stdout.strip()
     host.put("/usr/local/sbin/rmmod", RMMOD, 0o755)
     host.put("/usr/local/sbin/modprobe", MODPROBE, 0o755)
-    host.put("/usr/local/bin/modinfo", "#!/bin/sh\ncase $* in *nvidia.ko*) echo 550.163.01 ;; esac", 0o755)
+    host.put(
+        "/usr/local/bin/modinfo",
+        "#!/bin/sh\ncase $* in -F*nvidia.ko*) echo 550.163.01 ;; *nvidia.ko*) echo version: 550.163.01 ;; esac",
+        0o755,
+    )
     for file in device_files():
         host.put(file.path, file.content)
     host.nsenter(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploys.knowledge.paths import NOUVEAU_BLOCK
+from deploys.knowledge.paths import CONTAINERS_PROVEN, NOUVEAU_BLOCK, TOOLKIT_CONFIG
 from deploys.plan.machine import CudaToolkit, Driver, FileState, Process, TextFile, UnitState
 from facts import cuda, docker, driver, files, holders, toolkit, units
 from tests.parse.host import link, program, read_root, write
@@ -231,6 +231,12 @@ def test_container_toolkit(tmp_path: Path) -> None:
     found = read_root(toolkit.SUBJECT, tmp_path, path)
     assert (found.version, found.runtime) == ("1.20.0", "/stubs/nvidia-container-runtime")
     assert found.cdi_specs == {"/etc/cdi/nvidia.yaml": hashlib.sha256(b"cdiVersion: 0.5.0\n").hexdigest()}
+    assert (found.config, found.proven) == ("", ())
+    write(tmp_path, TOOLKIT_CONFIG, "disable-require = false\n")
+    write(tmp_path, CONTAINERS_PROVEN, "5f2d 2026-11-28T07:00:00Z all\n")
+    found = read_root(toolkit.SUBJECT, tmp_path, path)
+    assert found.config == hashlib.sha256(b"disable-require = false\n").hexdigest()
+    assert (found.proven, len(found.cdi_specs)) == (("5f2d", "2026-11-28T07:00:00Z", "all"), 1)
     assert toolkit.parse("looked\nabsent\n").version == ""
 
 
