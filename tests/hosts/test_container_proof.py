@@ -56,13 +56,15 @@ def test_containers_are_tried_again_when_something_has_changed(site: Site, lie: 
     # This engine needs the toolkit for the option; a stand-in of the client takes the way that is there.
     docker = '#!/bin/sh\nfor word; do shift; [ "$word" = --gpus ] && word=--device; [ "$word" = all ] && word=nvidia.com/gpu=all; set -- "$@" "$word"; done\nexec /usr/bin/docker "$@"\n'
     site.host.put("/usr/local/bin/docker", docker, 0o755)
-    assert {site.proof()[name][0] for name in (*INSIDE, "gpus_option")} == {"PASS"}
+    said = site.proof()
+    assert {said[name][0] for name in (*INSIDE, "gpus_option")} == {"PASS"}
     noted = site.host.nsenter(f"cat {CONTAINERS_PROVEN}").stdout.split()
     said = _steps(site)
     why = f"proven {noted[1]}, and nothing that it depends on has changed since; deploys/verify.py tries it again"
     assert {said[name] for name in (*INSIDE, "gpus_option")} == {("SKIP", why)}
     site.host.put(TOOLKIT_CONFIG, "# edited\n")
-    assert {_steps(site)[name][0] for name in INSIDE} == {"PASS"}
+    said = _steps(site)
+    assert {said[name][0] for name in INSIDE} == {"PASS"}
     lie(LIE_INSIDE, "dead")
     assert site.proof()["container_gpu"][0] == "FAIL"
     assert _steps(site)["container_gpu"][0] == "FAIL", "what has failed was not proven"
