@@ -32,6 +32,7 @@ for f in /run/zypp.pid /var/lib/dnf/metadata_lock.pid /var/lib/dnf/rpmdb_lock.pi
   pids="$pids $p"
 done
 for p in $pids; do
+  [ -d "/proc/$p" ] || { echo "gone $p"; continue; }
   [ -r "/proc/$p/cmdline" ] && echo "process $p $(tr '\0' '\n' <"/proc/$p/cmdline" | head -n 4 | tr '\n' ' ' | cut -c 1-200)"
   [ -r "/proc/$p/cgroup" ] && while IFS= read -r line; do
     case $line in */gpu-host-*.service*) line=${line##*/gpu-host-}; echo "step $p ${line%%.service*}"; break ;; esac
@@ -52,7 +53,7 @@ class _File(NamedTuple):
 
 
 def parse(text: str) -> tuple[Lock, ...]:
-    """Held locks. Where device numbers differ (btrfs), the inode decides if a package manager holds it."""
+    """Held locks; none of a process that had ended when it was looked at. Where device numbers differ (btrfs), the inode decides if a package manager holds it."""
     tagged = Tagged(text)
     commands = {integer(pid): command.strip() for pid, command in tagged.words("process", 2)}
     files = [
@@ -67,7 +68,8 @@ def parse(text: str) -> tuple[Lock, ...]:
         if pid is not None and _MANAGERS.search(commands.get(pid) or ""):
             found[Lock(path=path.strip(), pid=pid, command=commands.get(pid))] = None
     steps = {integer(pid): step.strip() for pid, step in tagged.words("step", 2)}
-    named = [replace(lock, step=steps.get(lock.pid, "")) if lock.pid else lock for lock in found]
+    gone = set(map(integer, tagged.all("gone")))
+    named = [replace(lock, step=steps.get(lock.pid, "")) for lock in found if lock.pid is None or lock.pid not in gone]
     return tuple(sorted(named, key=lambda lock: (lock.path, lock.pid or 0)))
 
 

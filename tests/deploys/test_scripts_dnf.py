@@ -281,3 +281,15 @@ def test_no_file_of_locks_is_made_for_nothing(tmp_path: Path, manager: str) -> N
         shell(tmp_path, manager, f"LOCKS={tmp_path}/locks; m_hold; ls {tmp_path}/locks 2>&1 | grep -c cannot")[1]
         == "1\n"
     )
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_stream_is_noted_by_the_run_that_takes_a_transaction_up(tmp_path: Path, manager: str) -> None:
+    """Cut off between the packages and the note; the plan of the next run finds the driver there, and asks for no stream."""
+    version = "m_version() { echo 3:580.178.04-1.el9; }"
+    begin = f'mkdir -p "$NOTES"; choose_stream() {{ :; }}; {version}; m_prepare'
+    shell(tmp_path, manager, begin, STREAM="nvidia-driver:580-dkms", HOLDS="nvidia-driver-cuda")
+    assert not (tmp_path / "stream-of").exists()
+    for stream in ("", "nvidia-driver:580-dkms"):
+        shell(tmp_path, manager, f"{version}; m_prepare; m_came", STREAM=stream, HOLDS="nvidia-driver-cuda")
+        assert (tmp_path / "stream-of").read_text() == "580.178.04 nvidia-driver:580-dkms\n"

@@ -168,6 +168,7 @@ INODES = "file 66306 1311 /var/lib/dpkg/lock-frontend\nfile 66306 1440 /var/lib/
             (Lock("/var/lib/dpkg/lock-frontend", 812, "/usr/bin/apt-get install"),),
         ),
         ("lock 1: POSIX  ADVISORY  WRITE 812 103:02:1311 0 EOF\n", (Lock("/var/lib/dpkg/lock-frontend", 812),)),
+        ("lock 1: POSIX  ADVISORY  WRITE 812 103:02:1311 0 EOF\ngone 812\n", ()),
         ("lock 1: -> POSIX  ADVISORY  WRITE 813 103:02:1311 0 EOF\n", ()),
         ("lock 1: POSIX  ADVISORY  WRITE 812 00:1f:1311 0 EOF\nprocess 812 /usr/sbin/cron -f\n", ()),
         (
@@ -180,7 +181,7 @@ INODES = "file 66306 1311 /var/lib/dpkg/lock-frontend\nfile 66306 1440 /var/lib/
             (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get -q -y", "rehearsal"),),
         ),
     ],
-    ids=["held", "holder is gone", "waiting only", "same inode elsewhere", "btrfs", "pacman", "a step of ours"],
+    ids=["held", "holder is unknown", "holder is gone", "waiting only", "same inode elsewhere", "btrfs", "pacman", "a step of ours"],
 )
 def test_locks(lines: str, expected: tuple[Lock, ...]) -> None:
     assert (

@@ -67,6 +67,8 @@ m_prepare() {
     [ -z "$PINS" ] || dnf "" yes install --setopt=keepcache=1 $PINS || refuse "the packages that bring further repositories cannot be installed: $PINS"
     [ -z "${TARGET-}" ] || STREAM=$(proven_stream)
     [ -n "$STREAM" ] || return 0
+    # For the run that takes this one up: its plan asks for no stream any more.
+    [ -n "${ROOT-}" ] || printf '%s\n' "$STREAM" >"$NOTES/stream"
     # What was read of the repositories last will do where none is asked.
     asked=$alone alone=${alone:+-C}
     if [ -n "$alone" ] && ! dnf /dev/null no module info "$STREAM"; then say "not enabled, as no index of it is here: stream $STREAM"; else choose_stream; fi
@@ -91,8 +93,9 @@ proven_stream() {
     awk -v want="${want-}" '$1 == want { stream = $2 } END { print stream }' "$STATE_DIR/stream-of" 2>/dev/null
 }
 m_came() {
-    [ -n "$STREAM" ] && [ -n "$HOLDS" ] || return 0
-    line="$(m_version "${HOLDS%% *}" | upstream) $STREAM"
+    stream=${STREAM:-$(cat "$NOTES/stream" 2>/dev/null)}
+    [ -n "$stream" ] && [ -n "$HOLDS" ] || return 0
+    line="$(m_version "${HOLDS%% *}" | upstream) $stream"
     grep -qxF "$line" "$STATE_DIR/stream-of" 2>/dev/null || printf '%s\n' "$line" >>"$STATE_DIR/stream-of"
 }
 
