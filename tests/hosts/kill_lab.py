@@ -21,7 +21,7 @@ from tests.bed import killgate
 from tests.bed.furnish import COMMAND_LOG, COUNTER
 from tests.bed.inventory import write_inventory
 from tests.bed.killgate import Gate
-from tests.bed.shell import REPOSITORY, environment, run, wait_for
+from tests.bed.shell import REPOSITORY, BedError, environment, run, wait_for
 from tests.bed.snapshot import Entry, Snapshot, diff, entry_of, snapshot
 from tests.hosts.families_lab import Family
 from tests.hosts.kill_points import Point, final, proof
@@ -29,6 +29,8 @@ from tests.hosts.kill_points import Point, final, proof
 LIMIT = 900
 # Seconds until a controller has noticed that its host is gone; DEAD_PEER_SECONDS of support/transport.py, and some.
 NOTICED = 240
+# Seconds in which a machine that reboots is back.
+REBOOTED = 30
 UNITS = ("rehearsal", "transaction", "initramfs")
 # As the bed's own, with the number of the command's text for the gate.
 _COUNTER = f"""#!/bin/sh
@@ -224,6 +226,7 @@ class Road:
         number = 1 + int(point.fraction * self.counts[place])
         host = self.family.host
         self.reset()
+        boot = host.boot_id()
         with Gate(host.network.namespace(host.number)) as moment, self.controller() as process:
             moment.aim(place, number)
             wait_for(lambda: moment.reached.is_set() or process.poll() is not None, LIMIT, "the moment", pause=0.02)
@@ -238,6 +241,10 @@ class Road:
                     process.wait(NOTICED if point.kind != "cable" else LIMIT)
         if point.kind == "power" and host.leader is None:
             host.start()
+        elif "systemctl reboot" in label:
+            # Nobody can run again on a machine that is down. Whether it goes down depends on which of the command's programs had started.
+            with suppress(BedError):
+                wait_for(lambda: host.answers() and host.boot_id() != boot, REBOOTED, "its next boot")
         return said if moment.reached.is_set() else f"{said}: that moment never came"
 
     def force(self, kind: str, place: str, moment: Gate) -> None:

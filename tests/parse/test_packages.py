@@ -181,7 +181,16 @@ INODES = "file 66306 1311 /var/lib/dpkg/lock-frontend\nfile 66306 1440 /var/lib/
             (Lock("/var/lib/dpkg/lock-frontend", 812, "apt-get -q -y", "rehearsal"),),
         ),
     ],
-    ids=["held", "holder is unknown", "holder is gone", "waiting only", "same inode elsewhere", "btrfs", "pacman", "a step of ours"],
+    ids=[
+        "held",
+        "holder is unknown",
+        "holder is gone",
+        "waiting only",
+        "same inode elsewhere",
+        "btrfs",
+        "pacman",
+        "a step of ours",
+    ],
 )
 def test_locks(lines: str, expected: tuple[Lock, ...]) -> None:
     assert (
