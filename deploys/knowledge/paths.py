@@ -4,6 +4,8 @@ LOG_DIR = "/var/log/gpu-host"
 STATE_DIR = "/var/lib/gpu-host"
 # The notes of a package transaction, there until it has come to its end.
 NOTES_DIR = f"{STATE_DIR}/transaction"
+# The package sources of a bundle (gpu_bundle) with their keys, for as long as a transaction lasts.
+BUNDLE_DIR = f"{STATE_DIR}/bundle"
 # The boot and the cause of the last reboot of ours, until that cause is gone.
 REBOOT_RECORD = f"{STATE_DIR}/rebooted-for"
 # There as long as the work of the host has been moved away (gpu_drain).

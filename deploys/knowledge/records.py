@@ -122,17 +122,18 @@ class Repository:
 
 @dataclass(frozen=True)
 class Archive:
-    """A part of a distribution's own archive: `suites` and `components` as apt names them, `keyring` on every host.
+    """A part of a distribution's own archive: `name` is what its own sources call it, `keyring` the key's place on every host.
 
-    `origin` is what its signed index calls itself. Its address is that of a mirror, which nobody but the operator knows.
+    Where one archive has several: `suites` and `components` as apt names them, `origin` as its signed index calls itself.
+    Its address is that of a mirror, which nobody but the operator knows.
     """
 
     name: str
-    origin: str
-    suites: str
-    components: str
     keyring: str
     source: Source
+    origin: str = ""
+    suites: str = ""
+    components: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ class Distro:
     """One release of one distribution: everything that differs from host to host by distribution.
 
     `version` is VERSION_ID of os-release; with `by_major` its part before the dot ("9" serves 9.5), "" for a rolling release.
-    `archive_keys` is how the file names of the archive's own keyrings begin, `archives` are what a bundle is collected from.
+    `archive_keys` is how the file names of the archive's own keyrings begin, `archives` are what a bundle is collected from, and
+    `platform` is what dnf's modules call the release ("platform:el9").
     `headers` maps what a kernel's release holds ("" any other) to the package (template with `{release}`) that has its headers;
     `header_metas` maps it to the package that follows that flavour's newest kernel. `kernel_flavours` does so for `{kernel}`.
     `epel`: the package (a URL) that brings EPEL, which has dkms, where no repository of the distribution offers that package.
@@ -179,6 +181,7 @@ class Distro:
     components: tuple[str, ...] = ()
     archive_keys: str = ""
     archives: tuple[Archive, ...] = ()
+    platform: str = ""
     kernel_flavours: Mapping[str, str] = field(default_factory=dict)
     epel: str = ""
     prepare: tuple[str, ...] = ()

@@ -13,22 +13,29 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from deploys.knowledge.distros import DISTROS, find_distro
-from deploys.operations.collect import BundleError, check_sums, collect, own_mirrors, save_images, say, write_sums
+from deploys.knowledge.records import Distro
+from deploys.operations.collect import BundleError, Collector, check_sums, save_images, say, write_sums
+from deploys.operations.collect_apt import APT
+from deploys.operations.collect_dnf import DNF4, DNF5
 from deploys.plan.arguments import device, release
-from deploys.plan.bundle import BundleSource, bundle_sources
+from deploys.plan.bundle import BundleSource, bundle_sources, key_place
 from deploys.plan.explain import Question, machine_of
+from deploys.plan.openpgp import is_pinned
 from deploys.plan.plan import Plan, make_plan
 from deploys.plan.settings import SettingsError, parse_settings
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+KEY_BYTES = 100_000  # a key has a few thousand
 DONE, FAILED, USAGE = 0, 1, 2
+COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--archive-key",
         type=Path,
         metavar="FILE",
-        help="keyring of the archive, where this machine has none of that distribution",
+        help="key of the archive, where this machine has none of that distribution",
     )
     add("--image", action="append", default=[], metavar="NAME", help="a container image to save as well; repeatable")
     return parser
@@ -89,21 +96,58 @@ def _read(path: str) -> str | None:
         return None
 
 
+def _mirrors(distro: Distro, named: Sequence[str]) -> Mapping[str, str]:
+    """Every part of the archive -> where it is collected from. Raises BundleError."""
+    collector = COLLECTORS[distro.manager]
+    if not shutil.which(collector.program):
+        raise BundleError(
+            f"no {collector.program} on this machine; make the bundle on a machine, or in a container, of {distro.label}"
+        )
+    mirrors = {entry.partition("=")[0]: entry.partition("=")[2].rstrip("/") for entry in named}
+    if unknown := sorted(set(mirrors) - {a.name for a in distro.archives}):
+        raise BundleError(f"--archive {unknown[0]}: {distro.label} has {', '.join(a.name for a in distro.archives)}")
+    mirrors = {**collector.mirrors(distro), **mirrors}
+    if lacking := [a.name for a in distro.archives if not mirrors.get(a.name)]:
+        raise BundleError(
+            f"{distro.label}: this machine's own sources do not name {', '.join(lacking)}; make the bundle on a machine of that release "
+            f"that has {'it' if len(lacking) == 1 else 'them'}, or name a mirror: --archive {lacking[0]}=https://..."
+        )
+    return mirrors
+
+
+def _with_key(source: BundleSource) -> BundleSource:
+    """A source with its key, fetched where it is known by its fingerprint only. Raises BundleError, OSError."""
+    if source.signed_by or not source.fetch:
+        return source
+    say(f"key of {source.name}")
+    with urllib.request.urlopen(source.fetch.url, timeout=60) as answer:  # noqa: S310 # the vendor's or the operator's own address
+        text = str(answer.read(KEY_BYTES), "ascii", "replace")
+    if not is_pinned(text, source.fetch.fingerprint):
+        raise BundleError(
+            f"{source.fetch.url} is not the key that is pinned, {source.fetch.fingerprint}; compare it with what the vendor publishes, and bring it with gpu_mirrors in --data"
+        )
+    return replace(source, signed_by=text)
+
+
+def _look_for_keys(plan: Plan, sources: Sequence[BundleSource]) -> None:
+    """Raises BundleError for a source whose key is not here."""
+    for source in sources:
+        if not source.signed_by:
+            raise BundleError(f"the key of {source.name} is not known here; bring it with gpu_mirrors in --data")
+        if not source.own_key and not Path(source.signed_by).is_file():
+            raise BundleError(
+                f"no {source.signed_by} on this machine: install the package of {plan.distro.label} that brings it, or bring it with --archive-key"
+            )
+
+
 def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]:
     """What such hosts get, for every kernel that is named, and where it is collected from. Raises BundleError, SettingsError."""
     identity, version = words.distro
     distro = find_distro(identity, version)
     if distro is None or not distro.archives:
         raise BundleError(f"no bundle can be made for {identity} {version}; --help lists the releases")
+    mirrors = _mirrors(distro, words.archive)
     settings = parse_settings({k: v for k, v in _data(words.data).items() if k != "gpu_bundle"}, read_file=_read)
-    mirrors = {entry.partition("=")[0]: entry.partition("=")[2].rstrip("/") for entry in words.archive}
-    if unknown := sorted(set(mirrors) - {a.name for a in distro.archives}):
-        raise BundleError(f"--archive {unknown[0]}: {distro.label} has {', '.join(a.name for a in distro.archives)}")
-    mirrors = {**own_mirrors(distro), **mirrors}
-    if lacking := [a.name for a in distro.archives if not mirrors.get(a.name)]:
-        raise BundleError(
-            f"no mirror of {distro.label} in this machine's own sources; name one: --archive {lacking[0]}=https://..."
-        )
     devices = tuple(d for group in words.gpu for d in group)
     plans = []
     for kernel in words.kernel:
@@ -118,10 +162,9 @@ def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]
     key = str(words.archive_key.resolve()) if words.archive_key else ""
     sources = tuple(
         replace(s, url=mirrors[s.name], signed_by=key or s.signed_by) if s.name in mirrors else s
-        for s in bundle_sources(machine, settings, distro, repositories)
+        for s in map(_with_key, bundle_sources(machine, settings, distro, repositories))
     )
-    if keyless := [s.name for s in sources if not s.signed_by]:
-        raise BundleError(f"the key of {keyless[0]} is not known here; bring it with gpu_mirrors in --data")
+    _look_for_keys(whole, sources)
     return whole, sources
 
 
@@ -154,8 +197,6 @@ def _check(folder: Path) -> int:
 
 def _make(words: argparse.Namespace) -> None:
     """Made beside its place, so that a half bundle is never taken for a whole one."""
-    if not shutil.which("apt-get"):
-        raise BundleError("no apt-get on this machine; make the bundle on a Debian or Ubuntu machine or container")
     if words.folder.exists() and any(words.folder.iterdir()):
         raise BundleError(f"{words.folder} is not empty; name a new folder")
     plan, sources = plan_for(words)
@@ -163,14 +204,16 @@ def _make(words: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=words.folder.parent, prefix=f".{words.folder.name}-") as folder:
         target = Path(folder) / "bundle"
         target.mkdir()
-        packages = collect(plan, sources, target)
+        packages = COLLECTORS[plan.distro.manager].collect(plan, sources, target)
+        for source in (s for s in sources if s.fetch):
+            (target / key_place(source)).write_text(source.signed_by)
         manifest = {
             "schema": SCHEMA,
             "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "release": plan.distro.label,
             "kernels": words.kernel,
             "gpus": sorted({f"10de:{d:04x}" for group in words.gpu for d in group}),
-            "sources": [{"name": s.name, "url": s.url, "suites": s.suites} for s in sources],
+            "sources": [{"name": s.name, "url": s.url, "suites": s.repository.suite} for s in sources],
             "packages": packages,
             "images": save_images(words.image, target),
         }

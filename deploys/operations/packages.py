@@ -12,7 +12,6 @@ from pyinfra.api.operation import operation
 
 from deploys.knowledge.managers import Manager, manager
 from deploys.knowledge.paths import REPOSITORY_FILES, STATE_DIR
-from deploys.plan.bundle import bundle_address
 from deploys.plan.files import FileChange, digest
 from deploys.plan.machine import Machine
 from deploys.plan.plan import Plan, unbuilt
@@ -47,7 +46,7 @@ def missing(plan: Plan, now: Machine) -> tuple[str, ...]:
 
 def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()) -> str:
     """The text of a script ("rehearse" | "install") for the plan's package manager, with its variables in front."""
-    wanted, words = plan.packages, manager(plan.distro.manager)
+    wanted, words, bundle = plan.packages, manager(plan.distro.manager), plan.bundle
     packages = missing(plan, now)
     build = next(c.packages for c in plan.capabilities if c.name == "headers")
     modules = [p for p in wanted.modules if p in packages]
@@ -70,22 +69,23 @@ def script(plan: Plan, name: str, now: Machine, files: Sequence[FileChange] = ()
         "HOLDS": " ".join(wanted.holds),
         "AUR": "\n".join(" ".join((j.base, j.url, j.commit, j.sha256, ",".join(j.packages))) for j in wanted.aur),
         "KERNELS": " ".join(now.kernels.served),
-        "BUNDLE": plan.bundle,
-        "BUNDLE_FOLDER": bundle_address(plan.bundle).removeprefix("file://") if "file://" in plan.bundle else "",
+        "BUNDLE": bundle.address if bundle else "",
+        "BUNDLE_FOLDER": bundle.address.removeprefix("file://") if bundle and "file://" in bundle.address else "",
         "KEEP": words.keep,
         "PROVEN": _pairs(now.proven.packages) if now.proven else "",
     }
-    return assemble(words, variables, (name,), files, plan.proxy)
+    written = {"write_files": files, "write_bundle": with_keys(bundle.files) if bundle else ()}
+    return assemble(words, variables, (name,), written, plan.proxy)
 
 
 def assemble(
     words: Manager,
     variables: Mapping[str, str],
     parts: Sequence[str],
-    files: Sequence[FileChange] = (),
+    files: Mapping[str, Sequence[FileChange]] | None = None,
     proxy: Proxy | None = None,
 ) -> str:
-    """Scripts in one text: variables, what all managers share, the manager's own, and `parts`."""
+    """Scripts in one text: variables, what all managers share, the manager's own, and `parts`; `files` by the function that writes them."""
     common = {
         "MANAGER": words.name,
         "STATE_DIR": STATE_DIR,
@@ -97,7 +97,8 @@ def assemble(
     # The script travels on standard input and lies in a folder for root only: no process list shows a login.
     lines += [f"export {key}={shlex.quote(value)}" for key, value in (proxy.variables() if proxy else {}).items()]
     texts = [(SCRIPTS / f"{part}.sh").read_text() for part in ("common", *FAMILY[words.name], *parts)]
-    return "\n".join([*lines, *texts[:-1], _write_files(files), texts[-1]])
+    functions = [_write_files(name, (files or {}).get(name, ())) for name in ("write_files", "write_bundle")]
+    return "\n".join([*lines, *texts[:-1], *functions, texts[-1]])
 
 
 # What a manager's script may ask for; "" where there is nothing of it.
@@ -157,9 +158,9 @@ def spec(manager_name: str, name: str, version: str) -> tuple[str, ...]:
     return (f"{name}-{version}{'-' if full else '.'}*",)
 
 
-def _write_files(files: Sequence[FileChange]) -> str:
-    """A shell function that writes the files of the plan inside the root given to it, where links lead inside too."""
-    lines = ["write_files() {", "    :"]
+def _write_files(name: str, files: Sequence[FileChange]) -> str:
+    """A shell function that writes files inside the root given to it, where links lead inside too."""
+    lines = [f"{name}() {{", "    :"]
     for change in files:
         path, folder = shlex.quote(change.path), shlex.quote(change.path.rsplit("/", 1)[0])
         text = base64.b64encode(change.content.encode()).decode()

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 
 from deploys.knowledge.sizes import MIB
-from deploys.plan.bundle import bundle_address
 from deploys.plan.capabilities import Capability
 from deploys.plan.daemon_json import needs_start, registered
 from deploys.plan.drift import Drift
@@ -67,7 +66,7 @@ def describe(plan: Plan, machine: Machine, name: str, findings: Sequence[Finding
     lines += _changes("source", plan.sources)
     lines.append(_row("packages", _packages(plan)))
     if plan.bundle and plan.packages.missing:
-        lines.append(_row("bundle", f"{bundle_address(plan.bundle)}: no other source is asked for packages"))
+        lines.append(_row("bundle", f"{plan.bundle.address}: no other source is asked for packages"))
     lines += _steering(plan, machine)
     if not plan.daemon.nothing:
         lines.append(_row("daemon.json", _daemon(plan, machine)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from deploys.knowledge.records import Distro
 from deploys.knowledge.sizes import SIZES
 from deploys.plan.aur import AurJob, jobs
-from deploys.plan.bundle import bundle_sources, sources_text
+from deploys.plan.bundle import Bundle, plan_bundle
 from deploys.plan.capabilities import Capability, capabilities, wants
 from deploys.plan.daemon_json import Wanted
 from deploys.plan.devices import device_files
@@ -64,7 +64,7 @@ class PackagePlan:
 class Plan:
     """Everything that will be done to one host. Equal machines and settings give equal plans.
 
-    `bundle` is the text of the only package sources that are asked ("" the host's own and ours).
+    `bundle` has the only package sources that are asked (None: the host's own and ours).
     """
 
     distro: Distro
@@ -82,7 +82,7 @@ class Plan:
     reboot: RebootPlan
     outage: str
     drain: str = ""
-    bundle: str = ""
+    bundle: Bundle | None = None
 
     def moves_driver(self, packages: Packages) -> bool:
         """Will packages of the driver be installed? Whatever a transaction that was cut off has left to do may be of the driver."""
@@ -112,9 +112,7 @@ def make_plan(machine: Machine, settings: Settings, distro: Distro, *, local: bo
             *(() if settings.bundle else our_repositories(machine, distro, settings, repositories)),
         ),
         sources=() if settings.bundle else edited_sources(machine, distro),
-        bundle=sources_text(bundle_sources(machine, settings, distro, repositories), settings.bundle)
-        if settings.bundle
-        else "",
+        bundle=plan_bundle(machine, settings, distro, repositories),
         services=_services(parts, driver, machine),
         proxy=settings.proxy,
         docker="docker" in parts,
@@ -148,7 +146,7 @@ def _packages(
         versions={**driver.versions, **(dict.fromkeys(exact, version) if version else {})},
         same_version=(*driver.same_version, *exact),
         holds=(*driver.holds, *exact) if driver.holds else (),
-        enable=distro.enable,
+        enable=() if settings.bundle else distro.enable,
         together=next((c.packages for c in rows if c.name == "runtime" and c.repository == CONTAINER_TOOLKIT), ()),
     )
     missing = plan.lacking(machine.packages)

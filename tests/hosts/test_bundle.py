@@ -9,7 +9,6 @@ import base64
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,26 +22,16 @@ from tests.bed.families import FAMILIES
 from tests.bed.host import Host
 from tests.bed.inventory import run_pyinfra, write_inventory
 from tests.bed.rpms import DISTRO, RpmRepositories
-from tests.bed.shell import REPOSITORY, run
+from tests.bed.shell import run
 from tests.bed.snapshot import diff, snapshot
 from tests.hosts import families_lab
+from tests.hosts.bundle_lab import LIMIT, bundle
 from tests.hosts.families_lab import VERSIONS, Family
 from tests.hosts.test_road import own_traces
 
 PLACE = "/mnt/carried/bundle"
 KEYRING = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-LIMIT = 900
 DEPENDS = ("libnvidia-compute-580", "nvidia-container-toolkit", "docker-ce")
-
-
-def bundle(*words: str) -> subprocess.CompletedProcess[str]:
-    """`./provision bundle` with these words."""
-    done = subprocess.run(
-        [sys.executable, "-m", "deploys.operations.bundle", *words],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=LIMIT, check=False,
-    )  # fmt: skip
-    print(done.stderr)
-    return done
 
 
 @dataclass

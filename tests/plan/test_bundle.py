@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from configparser import RawConfigParser
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from deploys.knowledge.distros import DISTROS, find_distro
 from deploys.knowledge.distros.debian import DEBIAN_13
 from deploys.knowledge.distros.ubuntu import UBUNTU_24_04
-from deploys.plan.bundle import bundle_address, bundle_sources, sources_text
+from deploys.operations import collect_dnf
+from deploys.plan.bundle import plan_bundle
 from deploys.plan.describe import describe
 from deploys.plan.explain import Question, machine_of
+from deploys.plan.files import FileChange
 from deploys.plan.plan import make_plan
 from deploys.plan.settings import Settings, SettingsError, parse_settings
 from tests.plan.hosts import debian_12_bare, distro_of
 
-T4, KERNEL = 0x1EB8, "6.8.0-60-generic"
+T4, KERNEL, BASE = 0x1EB8, "6.8.0-60-generic", "file:///srv/bundle"
 
 
 @pytest.mark.parametrize(
@@ -38,18 +45,54 @@ def test_place_that_is_none_is_named(value: object) -> None:
     assert "word" not in str(problem)
 
 
-def test_vendors_keys_travel_inside_the_sources() -> None:
-    machine = machine_of(Question((T4,), "ubuntu", "24.04", KERNEL))
-    sources = bundle_sources(machine, Settings(), UBUNTU_24_04, ("cuda", "docker"))
-    assert [s.name for s in sources] == ["archive", "cuda", "docker"]
-    text = sources_text(sources, "file:///srv/bundle")
-    assert text.count("-----BEGIN PGP PUBLIC KEY BLOCK-----") == 2
-    assert "URIs: file:///srv/bundle/cuda\nSuites: /\n" in text
+def files_of(identity: str, version: str, *repositories: str, **settings: Any) -> dict[str, FileChange]:
+    """What a host of that release asks, by file name."""
+    distro = find_distro(identity, version)
+    assert distro is not None
+    machine = machine_of(Question((T4,), identity, version, KERNEL))
+    bundle = plan_bundle(machine, Settings(bundle=BASE, **settings), distro, repositories)
+    assert bundle is not None
+    return {file.path.rpartition("/")[2]: file for file in bundle.files}
+
+
+def test_vendors_keys_travel_beside_the_sources() -> None:
+    files = files_of("ubuntu", "24.04", "cuda", "docker")
+    assert list(files) == ["cuda.asc", "docker.asc", "bundle.sources"]
+    assert files["cuda.asc"].content.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+    text = files["bundle.sources"].content
+    assert "URIs: file:///srv/bundle/cuda\nSuites: /\nSigned-By: /var/lib/gpu-host/bundle/cuda.asc\n" in text
     assert "Suites: noble noble-updates noble-security\n" in text
-    # A line that begins a field, continues it, or parts two stanzas; nothing else is deb822.
-    assert all(line.startswith((" ", "#")) or ":" in line or not line for line in text.splitlines())
-    assert bundle_address(text) == "file:///srv/bundle"
-    assert "https://developer.download.nvidia.com" in sources_text(sources)
+    assert text.count("Architectures: amd64\n") == 3
+    # A line that begins a field, or parts two stanzas; nothing else is deb822.
+    assert all(line.startswith("#") or ":" in line or not line for line in text.splitlines())
+
+
+def test_sources_of_dnf_check_each_package_by_the_key_of_its_owner() -> None:
+    parser = RawConfigParser()
+    parser.read_string(files_of("rocky", "9.6", "cuda", "nvidia-container-toolkit")["bundle.repo"].content)
+    assert [*parser] == [
+        "DEFAULT",
+        *(
+            f"gpu-host-{n}"
+            for n in ("baseos", "appstream", "crb", "extras", "epel", "cuda", "nvidia-container-toolkit")
+        ),
+    ]
+    own, cuda, toolkit = (parser[f"gpu-host-{n}"] for n in ("baseos", "cuda", "nvidia-container-toolkit"))
+    assert own["gpgkey"] == "file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9"
+    assert parser["gpu-host-epel"]["gpgkey"].endswith("RPM-GPG-KEY-EPEL-9")
+    assert (cuda["baseurl"], cuda["gpgkey"]) == (f"{BASE}/cuda", "file:///var/lib/gpu-host/bundle/cuda.asc")
+    assert [r["gpgcheck"] for r in (own, cuda)] == ["1", "1"]
+    # The vendor signs the index of this one and not its packages.
+    assert (toolkit["gpgcheck"], toolkit["repo_gpgcheck"]) == ("0", "1")
+    assert all(parser[s]["skip_if_unavailable"] == "0" for s in parser.sections())
+
+
+def test_key_that_is_only_pinned_comes_out_of_the_bundle() -> None:
+    key = files_of("rocky", "10.0", "cuda")["cuda.asc"]
+    assert key.content == ""
+    assert key.fetch is not None
+    assert key.fetch.url == f"{BASE}/cuda/CDF6BA43.pub"
+    assert key.fetch.fingerprint.startswith("sha256:")
 
 
 def test_plan_with_a_bundle_asks_nothing_else() -> None:
@@ -64,3 +107,36 @@ def test_plan_with_a_bundle_asks_nothing_else() -> None:
 def test_archives_of_a_release_name_its_suites() -> None:
     assert {a.suites.split()[0] for a in DEBIAN_13.archives} == {"trixie", "trixie-security"}
     assert all(a.origin and a.source.as_of for a in (*DEBIAN_13.archives, *UBUNTU_24_04.archives))
+
+
+def test_every_archive_has_the_key_that_its_hosts_have() -> None:
+    rows = [(d, a) for d in DISTROS for a in d.archives]
+    assert {d.id for d, _ in rows} == {"debian", "ubuntu", "rocky", "almalinux", "fedora"}
+    assert all(a.keyring.startswith("/") and a.source.as_of for _, a in rows)
+    # What a plan enables is collected from.
+    assert all(set(d.enable) <= {a.name for a in d.archives} for d, _ in rows)
+
+
+REPO = """[baseos]
+name=Rocky Linux $releasever - BaseOS
+mirrorlist=https://mirrors.example/mirrorlist?arch=$basearch&repo=BaseOS-$releasever$rltype
+#baseurl=http://dl.example/$contentdir/$releasever/BaseOS/$basearch/os/
+gpgcheck=1
+[crb]
+baseurl=http://mirror.example/crb/, http://other.example/crb/
+enabled=0
+[somebody-elses]
+baseurl=http://other.example/
+"""
+
+
+@pytest.mark.parametrize(("version", "found"), [("9.6", True), ("8.10", False)])
+def test_own_mirrors_are_those_of_the_very_same_release(tmp_path: Path, version: str, *, found: bool) -> None:
+    (tmp_path / "etc/yum.repos.d").mkdir(parents=True)
+    (tmp_path / "etc/os-release").write_text(f'ID="rocky"\nVERSION_ID="{version}"\n')
+    (tmp_path / "etc/yum.repos.d/rocky.repo").write_text(REPO)
+    distro = find_distro("rocky", "9")
+    assert distro is not None
+    mirrors = collect_dnf.own_mirrors(distro, tmp_path)
+    address = "mirrorlist=https://mirrors.example/mirrorlist?arch=$basearch&repo=BaseOS-$releasever$rltype"
+    assert mirrors == ({"baseos": address, "crb": "http://mirror.example/crb/"} if found else {})

@@ -27,15 +27,8 @@ def _archives(codename: str) -> tuple[Archive, ...]:
     )
     components = " ".join(_COMPONENTS)
     return (
-        Archive("archive", "Debian", f"{codename} {codename}-updates", components, keyring, source),
-        Archive(
-            "security",
-            "Debian",
-            f"{codename}-security",
-            components,
-            keyring,
-            source,
-        ),
+        Archive("archive", keyring, source, "Debian", f"{codename} {codename}-updates", components),
+        Archive("security", keyring, source, "Debian", f"{codename}-security", components),
     )
 
 

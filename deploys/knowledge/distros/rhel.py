@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deploys.knowledge.distros.known import known
-from deploys.knowledge.records import WHOLE_ROAD, Distro
+from deploys.knowledge.records import WHOLE_ROAD, Archive, Distro, Source
 from deploys.knowledge.vendors import docker, nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_RHEL_10, CUDA_RPM_2022
 
 # Source: docs.fedoraproject.org, Getting started with EPEL.
 _EPEL = "https://dl.fedoraproject.org/pub/epel/epel-release-latest-{}.noarch.rpm"
+
+_REPOSITORIES = Source("the .repo files of rocky-repos, almalinux-repos and epel-release (public copies)", "2026-11-28")
 
 RHEL_9 = Distro(
     id="rhel",
@@ -34,6 +36,7 @@ RHEL_9 = Distro(
     },
     enable=("codeready-builder-for-rhel-9-x86_64-rpms",),
     epel=_EPEL.format(9),
+    platform="platform:el9",
     ends="2032-05-31",
     extended="2036-05-31",
 )
@@ -49,6 +52,7 @@ RHEL_8 = replace(
     },
     enable=("codeready-builder-for-rhel-8-x86_64-rpms",),
     epel=_EPEL.format(8),
+    platform="platform:el8",
     ends="2029-05-31",
     extended="2033-05-31",
 )
@@ -65,20 +69,30 @@ RHEL_10 = replace(
     },
     enable=("codeready-builder-for-rhel-10-x86_64-rpms",),
     epel=_EPEL.format(10),
+    platform="platform:el10",
     ends="2035-05-31",
     extended="2039-05-31",
 )
 
 
-def _rebuild(parent: Distro, identity: str, name: str) -> Distro:
-    """A rebuild with EPEL in its own repositories and no paid extension of its support."""
-    crb = "powertools" if parent.version == "8" else "crb"
-    return replace(parent, id=identity, name=name, prepare=("epel-release",), enable=(crb,), epel="", extended="")
+def _rebuild(parent: Distro, identity: str, name: str, key: str = "") -> Distro:
+    """A rebuild with EPEL in its own repositories and no paid extension of its support; `key` signs its packages ("" unknown)."""
+    crb, folder = "powertools" if parent.version == "8" else "crb", "/etc/pki/rpm-gpg/RPM-GPG-KEY-"
+    own = [Archive(part, folder + key, _REPOSITORIES) for part in ("baseos", "appstream", crb, "extras")] if key else []
+    epel = [Archive("epel", f"{folder}EPEL-{parent.version}", _REPOSITORIES)] if key else []
+    rebuilt = replace(parent, id=identity, name=name, prepare=("epel-release",), enable=(crb,), epel="", extended="")
+    return replace(rebuilt, archives=(*own, *epel))
 
 
-ROCKY_8, ROCKY_9, ROCKY_10 = (_rebuild(r, "rocky", "Rocky Linux") for r in (RHEL_8, RHEL_9, RHEL_10))
+ROCKY_8, ROCKY_9, ROCKY_10 = (
+    _rebuild(parent, "rocky", "Rocky Linux", key)
+    for parent, key in ((RHEL_8, "rockyofficial"), (RHEL_9, "Rocky-9"), (RHEL_10, "Rocky-10"))
+)
 ROCKY_9 = replace(ROCKY_9, proven=WHOLE_ROAD)
-ALMA_8, ALMA_9, ALMA_10 = (_rebuild(r, "almalinux", "AlmaLinux") for r in (RHEL_8, RHEL_9, RHEL_10))
+ALMA_8, ALMA_9, ALMA_10 = (
+    _rebuild(parent, "almalinux", "AlmaLinux", key)
+    for parent, key in ((RHEL_8, "AlmaLinux"), (RHEL_9, "AlmaLinux-9"), (RHEL_10, "AlmaLinux-10"))
+)
 
 
 def _oracle(parent: Distro, ends: str) -> Distro:

@@ -37,16 +37,7 @@ def _archives(codename: str) -> tuple[Archive, ...]:
     suites = f"{codename} {codename}-updates {codename}-security"
     source = Source("help.ubuntu.com/community/Repositories", "2026-11-27")
     keyring = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-    return (
-        Archive(
-            "archive",
-            "Ubuntu",
-            suites,
-            "main restricted universe multiverse",
-            keyring,
-            source,
-        ),
-    )
+    return (Archive("archive", keyring, source, "Ubuntu", suites, "main restricted universe multiverse"),)
 
 
 # The same set with the modules that Canonical has compiled and signed, which Secure Boot accepts: a package for each kernel.

@@ -17,15 +17,11 @@ if [ -n "$BUNDLE" ]; then
     apt_options="$apt_options -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=$STATE_DIR/bundle -o Dir::State::Lists=$STATE_DIR/bundle/lists"
     apt_options="$apt_options -o Acquire::Check-Valid-Until=false -o Acquire::By-Hash=no -o Acquire::Languages=none"
 fi
-m_bundle() {
-    [ -n "$BUNDLE" ] || return 0
-    printf '%s\n' "$BUNDLE" | inside /bin/sh -c "mkdir -p $STATE_DIR/bundle/lists/partial && cat >$STATE_DIR/bundle/bundle.sources"
-}
 
 # apt-get update does not wait for the lists lock, and exits 0 on a bad signature while it has an older index:
 # so wait here, and let any error be an error.
 m_refresh() {
-    m_bundle || return 1
+    [ -z "$BUNDLE" ] || inside mkdir -p "$STATE_DIR/bundle/lists/partial" || return 1
     waited=0
     while :; do
         apt -o APT::Update::Error-Mode=any update >"$1" 2>&1 && return 0

@@ -1,5 +1,5 @@
 # Installs all missing packages in one transaction. The rehearsal has downloaded them and built the kernel module.
-# Needs: PACKAGES WANTED MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT.
+# Needs: PACKAGES WANTED MODULES SAME_VERSION KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_bundle().
 SCRATCH=$NOTES
 mkdir -p "$SCRATCH"
 cat "$NOTES/changes" >>"$NOTES/begun" 2>/dev/null
@@ -17,6 +17,7 @@ trap 'exit 143' TERM INT HUP
 
 drop_overrides
 settle_installed
+write_bundle /
 m_note
 say "transaction: index"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed"; }

@@ -1,7 +1,7 @@
 # Rehearses the whole transaction in an overlay over the root file system: sources, signatures, index, dependencies and the build
 # of the kernel module. Whatever fails here leaves the host as it was. On success the packages are in the manager's cache and the
 # built modules wait in STATE_DIR, so that nothing is downloaded or compiled twice.
-# Needs: PACKAGES MODULES SET SAME_VERSION BUILD KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, and write_files().
+# Needs: PACKAGES MODULES SET SAME_VERSION BUILD KERNELS STATE_DIR MAY_REMOVE MUST_STAY LOCK_WAIT, write_files() and write_bundle().
 TRIAL=$STATE_DIR/trial
 ROOT=$TRIAL/root
 SCRATCH=$TRIAL/scratch
@@ -110,6 +110,7 @@ m_quiet || refuse "the overlay cannot be written to"
 
 say "rehearsal: sources and signatures"
 write_files "$ROOT"
+write_bundle "$ROOT"
 m_refresh "$SCRATCH/update" || { cat "$SCRATCH/update"; refuse "the package index cannot be refreshed with these sources"; }
 m_release
 take_up

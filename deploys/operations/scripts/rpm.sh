@@ -71,7 +71,12 @@ archive() {
         [ "$(rpm -qp --qf '%{NAME} %{EPOCH}:%{VERSION}-%{RELEASE}' "$file" 2>/dev/null | sed 's/ (none):/ /; s/ 0:/ /')" != "$1 ${2#0:}" ] || { printf '%s\n' "$file"; break; }
     done
 }
-m_archive() { archive "$1" "$2" "$CACHE"; }
+# What lies in a bundle on the host is used where it is.
+m_archive() {
+    found=$(archive "$1" "$2" "$CACHE")
+    [ -n "$found" ] || [ -z "$BUNDLE_FOLDER" ] || found=$(archive "$1" "$2" "$BUNDLE_FOLDER")
+    [ -z "$found" ] || printf '%s\n' "$found"
+}
 m_kept() { archive "$1" "$2" "$KEPT"; }
 # A file on disk is no repository's word: whole, and signed by a key that rpm trusts, or it is not used.
 m_trusted() { rpmkeys --define '_pkgverify_level signature' --checksig "$1" >/dev/null 2>&1; }
@@ -129,7 +134,7 @@ m_remove() {
 
 # rpm keeps keys of its own. Ours are those in files of ours, and of these only what nobody else had brought before.
 our_keys() {
-    for file in /etc/pki/rpm-gpg/gpu-host-*.asc; do [ ! -e "$file" ] || rpmkeys --dbpath "$SCRATCH/keyring" --import "$file"; done
+    for file in /etc/pki/rpm-gpg/gpu-host-*.asc "$STATE_DIR"/bundle/*.asc; do [ ! -e "$file" ] || rpmkeys --dbpath "$SCRATCH/keyring" --import "$file"; done
     rpm --dbpath "$SCRATCH/keyring" -qa 'gpg-pubkey*'
 }
 m_note() {

@@ -75,7 +75,7 @@ def sources_name_the_release(machine: Machine, settings: Settings) -> Finding | 
 
 
 def bundle_serves_the_release(machine: Machine, settings: Settings) -> Finding | None:
-    """A bundle keeps the vendors' own signed indexes, which so far is done for one package manager."""
+    """A bundle is collected from archives whose names and keys are known."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
     if distro is None or not settings.bundle or distro.archives:
         return None
