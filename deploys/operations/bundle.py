@@ -24,6 +24,7 @@ from deploys.knowledge.records import Distro
 from deploys.operations.collect import BundleError, Collector, check_sums, save_images, say, write_sums
 from deploys.operations.collect_apt import APT
 from deploys.operations.collect_dnf import DNF4, DNF5
+from deploys.operations.collect_zypper import ZYPPER
 from deploys.plan.arguments import device, release
 from deploys.plan.bundle import BundleSource, bundle_sources, key_place
 from deploys.plan.explain import Question, machine_of
@@ -35,7 +36,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 KEY_BYTES = 100_000  # a key has a few thousand
 DONE, FAILED, USAGE = 0, 1, 2
-COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5}
+COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5, "zypper": ZYPPER}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,7 +135,7 @@ def _look_for_keys(plan: Plan, sources: Sequence[BundleSource]) -> None:
     for source in sources:
         if not source.signed_by:
             raise BundleError(f"the key of {source.name} is not known here; bring it with gpu_mirrors in --data")
-        if not source.own_key and not Path(source.signed_by).is_file():
+        if not source.own_key and not Path(source.signed_by).exists():
             raise BundleError(
                 f"no {source.signed_by} on this machine: install the package of {plan.distro.label} that brings it, or bring it with --archive-key"
             )

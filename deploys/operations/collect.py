@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def same_release(distro: Distro, root: Path = Path("/")) -> bool:
         return False
     values = {k: v.strip("\"'") for k, _, v in (line.partition("=") for line in lines)}
     return find_distro(values.get("ID"), values.get("VERSION_ID")) == distro
+
+
+def repo_files(folder: Path, distro: Distro) -> dict[str, str]:
+    """Parts of the archive -> their address in the .repo files of a folder, or where a list of addresses is ("metalink=...")."""
+    found: dict[str, str] = {}
+    wanted = {a.name for a in distro.archives}
+    for path in sorted(folder.glob("*.repo")):
+        parser = RawConfigParser(strict=False)
+        parser.read(path, encoding="utf-8")
+        for section in parser.sections():
+            # A service gives its repositories a prefix: "openSUSE:repo-oss".
+            name, values = section.rpartition(":")[2], parser[section]
+            lists = [f"{key}={values[key]}" for key in ("metalink", "mirrorlist") if values.get(key)]
+            addresses = [*values.get("baseurl", "").replace(",", " ").split()[:1], *lists]
+            if name in wanted and addresses:
+                found[name] = addresses[0]
+    return found
 
 
 def within(target: Path, source: str, name: str) -> Path:

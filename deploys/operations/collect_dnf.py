@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from configparser import RawConfigParser
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from deploys.operations.collect import (
     as_root,
     copy,
     names,
+    repo_files,
     run,
     same_release,
     say,
@@ -43,19 +43,7 @@ _LOCK_PLUGIN = "dnf-command(versionlock)"
 
 def own_mirrors(distro: Distro, root: Path = Path("/")) -> dict[str, str]:
     """Parts of the archive -> their address in this machine's own repositories, where it is of that very release."""
-    found: dict[str, str] = {}
-    if not same_release(distro, root):
-        return found
-    wanted = {a.name for a in distro.archives}
-    for path in sorted((root / "etc/yum.repos.d").glob("*.repo")):
-        parser = RawConfigParser(strict=False)
-        parser.read(path, encoding="utf-8")
-        for name in wanted & set(parser.sections()):
-            section = parser[name]
-            lists = [f"{key}={section[key]}" for key in ("metalink", "mirrorlist") if section.get(key)]
-            if addresses := [*section.get("baseurl", "").replace(",", " ").split()[:1], *lists]:
-                found[name] = addresses[0]
-    return found
+    return repo_files(root / "etc/yum.repos.d", distro) if same_release(distro, root) else {}
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ def bundle_files(
     for source in sources:
         key = f"{folder}/{source.name}.asc" if source.own_key else source.signed_by
         url = f"{base}/{source.name}" if base else source.url
-        text += source_text(manager_name, source.repository, url, key) + _FURTHER[form] + "\n"
+        stanza = source_text(manager_name, source.repository, url, key) + _FURTHER[form] + "\n"
+        # A distribution's own keys may be a folder of many, and are rpm's already.
+        text += stanza if source.own_key or form != "zypp" else stanza.replace(f"gpgkey=file://{key}\n", "")
         if source.own_key:
             fetch = replace(source.fetch, url=f"{base}/{key_place(source)}") if source.fetch else None
             keys.append(FileChange(key, source.signed_by, f"signing key of {source.name}", fetch=fetch))

@@ -32,7 +32,7 @@ def bundle(*words: str, environment: Mapping[str, str] | None = None) -> subproc
 
 @dataclass(frozen=True)
 class Collecting:
-    """A machine with internet and the package manager of `host`: this one, with that program run in the host.
+    """A machine with internet and the package manager of `host`: this one, with that program, and rpm, run in the host.
 
     Both see the folder `work` under the same path.
     """
@@ -49,12 +49,11 @@ class Collecting:
         assert leader is not None
         self.work.mkdir(parents=True)
         self.host.nsenter(f"mkdir -p {root.parent} && ln -s / {root}")
-        program = self.work / "bin" / self.program
-        program.parent.mkdir()
-        program.write_text(
-            f'#!/bin/sh\nexec nsenter -t {leader.pid} -m -u -i -n -p -r -w /usr/bin/{self.program} "$@"\n'
-        )
-        program.chmod(0o755)
+        (self.work / "bin").mkdir()
+        for name in (self.program, "rpm"):
+            program = self.work / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec nsenter -t {leader.pid} -m -u -i -n -p -r -w /usr/bin/{name} "$@"\n')
+            program.chmod(0o755)
 
     def make(self, family: Family, archives: Mapping[str, str], key: str) -> Path:
         """A bundle for that host's own release, kernel and GPU."""

@@ -111,7 +111,7 @@ def test_archives_of_a_release_name_its_suites() -> None:
 
 def test_every_archive_has_the_key_that_its_hosts_have() -> None:
     rows = [(d, a) for d in DISTROS for a in d.archives]
-    assert {d.id for d, _ in rows} == {"debian", "ubuntu", "rocky", "almalinux", "fedora"}
+    assert {d.id for d, _ in rows} == {"debian", "ubuntu", "rocky", "almalinux", "fedora", "opensuse-leap"}
     assert all(a.keyring.startswith("/") and a.source.as_of for _, a in rows)
     # What a plan enables is collected from.
     assert all(set(d.enable) <= {a.name for a in d.archives} for d, _ in rows)

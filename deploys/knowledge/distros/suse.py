@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import WHOLE_ROAD, Distro, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, Archive, Distro, PackageOffer, Source
 from deploys.knowledge.vendors import nvidia, toolkit
 from deploys.knowledge.vendors.keys import CUDA_RPM_2022, CUDA_SUSE_16
 
@@ -43,14 +43,25 @@ SLES_16 = replace(
     ends="2027-11-30",
     extended="2030-11-30",
 )
+_LEAP = Source("the .repo files of openSUSE Leap, openSUSE-build-key (public copies)", "2026-11-28")
+
+
+def _archives(*names: str) -> tuple[Archive, ...]:
+    """Leap's own repositories; their keys are a folder of its, and rpm's since its installation."""
+    return tuple(Archive(name, "/usr/lib/rpm/gnupg/keys", _LEAP) for name in names)
+
+
 LEAP_15_6 = replace(
     SLES_15_7,
     id="opensuse-leap",
     name="openSUSE Leap",
     version="15.6",
+    archives=_archives("repo-oss", "repo-update", "repo-sle-update", "repo-backports-update"),
     repositories={**SLES_15_7.repositories, "cuda": nvidia.repository("opensuse15", CUDA_RPM_2022, kind="rpm")},
     ends="2026-04-30",
     extended="",
     proven=WHOLE_ROAD,
 )
-LEAP_16 = replace(SLES_16, id="opensuse-leap", name="openSUSE Leap", ends="2027-10-31", extended="")
+LEAP_16 = replace(
+    SLES_16, id="opensuse-leap", name="openSUSE Leap", archives=_archives("repo-oss"), ends="2027-10-31", extended=""
+)

@@ -1,11 +1,22 @@
 # zypper. Needs: LOCK_WAIT (seconds), HOLDS. A package is asked for as NAME, or as NAME~VERSION: a branch ("580") or full version, the
 # same one for all that are asked for in that way.
-CACHE=/var/cache/zypp LOCKS=/etc/zypp/locks PID_FILES=/run/zypp.pid
+CACHE=/var/cache/zypp LOCKS=/etc/zypp/locks PID_FILES=/run/zypp.pid SOURCES=/etc/zypp/repos.d RAW=$CACHE
 export ZYPP_LOCK_TIMEOUT="$LOCK_WAIT"
 
 # Everything is here: no source is asked, so that none that does not answer is waited for.
 m_alone() { alone=--no-remote; }
 alone=
+
+# With a bundle nothing else is asked: the host's own repositories, what was read of them, and services that name others stay as they are.
+if [ -n "$BUNDLE" ]; then
+    SOURCES=$STATE_DIR/bundle RAW=$STATE_DIR/bundle
+    alone="--reposd-dir $SOURCES --raw-cache-dir $RAW/raw --solv-cache-dir $RAW/solv"
+fi
+without_services() {
+    [ -n "$BUNDLE" ] && inside test -d /etc/zypp/services.d || return 0
+    if [ -n "${ROOT-}" ]; then inside find /etc/zypp/services.d -name '*.service' -delete
+    else mkdir -p "$SCRATCH/no-services" && hide "$SCRATCH/no-services" /etc/zypp/services.d; fi
+}
 
 # zypper FILE WORDS: the output goes into FILE ("" the log); nobody is asked, no key is accepted. 102 and 103: done, and the machine
 # or zypper itself should be started again. 107: done, and a scriptlet of a package has failed.
@@ -21,13 +32,16 @@ zypper() {
 # Our own sources count: each must be valid by a key that is in our own file; a source of somebody else that is not is skipped.
 # zypper takes its keys from rpm alone.
 m_refresh() {
-    inside /bin/sh -c 'sed -n "s|^gpgkey=file://||p" /etc/zypp/repos.d/gpu-host-*.repo 2>/dev/null' >"$SCRATCH/keys"
+    without_services
+    names="$SOURCES/gpu-host-*.repo"
+    [ -z "$BUNDLE" ] || names="$SOURCES/*.repo"
+    inside /bin/sh -c "sed -n 's|^gpgkey=file://||p' $names 2>/dev/null" >"$SCRATCH/keys"
     while read -r key; do
         inside rpm --import "$key" >>"$1" 2>&1 || return 1
     done <"$SCRATCH/keys"
     # What was verified with an earlier key says nothing about the key that is there now.
-    inside /bin/sh -c "rm -rf $CACHE/raw/gpu-host-* $CACHE/solv/gpu-host-*"
-    ours=$(inside /bin/sh -c 'sed -n "s/^\[\(gpu-host-.*\)\]/\1/p" /etc/zypp/repos.d/gpu-host-*.repo 2>/dev/null')
+    inside /bin/sh -c "rm -rf $RAW/raw/gpu-host-* $RAW/solv/gpu-host-*"
+    ours=$(inside /bin/sh -c "sed -n 's/^\[\(gpu-host-.*\)\]/\1/p' $names 2>/dev/null")
     # shellcheck disable=SC2086
     [ -z "$ours" ] || zypper "$1" refresh --force $ours || return 1
     zypper "$SCRATCH/others" refresh || skipped=$(sed -n "s/.*Skipping repository '\(.*\)' because.*/\1/p" "$SCRATCH/others" | sort -u | tr '\n' ' ')

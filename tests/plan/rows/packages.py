@@ -134,7 +134,7 @@ PACKAGES = [
         "of a release that none is made of",
         ARCH_BARE,
         "gpu_bundle on Arch Linux",
-        "AlmaLinux, Debian, Fedora, Rocky Linux, Ubuntu",
+        "AlmaLinux, Debian, Fedora, Rocky Linux, Ubuntu, openSUSE Leap",
         bundle="file:///srv/bundle",
     ),
     ok("headers_available", "not asked", BARE),
