@@ -19,7 +19,7 @@ class Manager:
 
     `may_remove`: names (extended regular expression) of driver packages that a transaction may replace. `must_stay`:
     packages that keep the host reachable and bootable, which no transaction of ours changes. `free` releases a hold. `sources_as` is how a repository is
-    written down ("deb822" | "repo" | "zypp", "" not at all); `form` is that of packages; `aur`: the Arch User Repository builds packages for it;
+    written down ("deb822" | "repo" | "zypp" | "conf"); `form` is that of packages; `aur`: the Arch User Repository builds packages for it;
     `removes`: a removal by its scripts was seen on real hosts; `keeps`: its scripts keep the packages of a proven set, and can go back to it.
     `keep_kernel`: file and text by which a kernel (`{release}`, an expression) is never removed as no longer needed; dnf protects the running
     kernel (dnf.conf(5), protect_running_kernel), zypper keeps it (multiversion.kernels in zypp.conf). `one_kernel`: a kernel is replaced in
@@ -37,7 +37,7 @@ class Manager:
     may_remove: str
     must_stay: str
     free: str
-    sources_as: str = ""
+    sources_as: str
     form: str = "deb"
     aur: bool = False
     removes: bool = False
@@ -143,6 +143,7 @@ PACMAN = Manager(
     may_remove=r"^(nvidia(-[0-9]+xx)?(-open|-lts)?(-dkms|-utils|-settings)?$|opencl-nvidia|lib32-nvidia-utils)",
     must_stay=rf"^({_STAY}|linux(-lts|-zen|-hardened)?$|networkmanager|dhcpcd|iwd|openssh$|mkinitcpio$|grub$|pacman$|glibc$|dbus)",
     form="pkg",
+    sources_as="conf",
     free="take {packages} out of IgnorePkg in /etc/pacman.conf",
     aur=True,
     one_kernel=True,

@@ -24,6 +24,7 @@ from deploys.knowledge.records import Distro
 from deploys.operations.collect import BundleError, Collector, check_sums, save_images, say, write_sums
 from deploys.operations.collect_apt import APT
 from deploys.operations.collect_dnf import DNF4, DNF5
+from deploys.operations.collect_pacman import PACMAN
 from deploys.operations.collect_zypper import ZYPPER
 from deploys.plan.arguments import device, release
 from deploys.plan.bundle import BundleSource, bundle_sources, key_place
@@ -36,14 +37,14 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 KEY_BYTES = 100_000  # a key has a few thousand
 DONE, FAILED, USAGE = 0, 1, 2
-COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5, "zypper": ZYPPER}
+COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5, "zypper": ZYPPER, "pacman": PACMAN}
 
 
 def _parser() -> argparse.ArgumentParser:
     names = ", ".join(f"{d.id}-{d.version}" for d in DISTROS if d.archives)
     parser = argparse.ArgumentParser(
         prog="./provision bundle",
-        description="Collects packages with their signed indexes, and images, for hosts without internet; set gpu_bundle there.",
+        description="Collects packages with their repositories' own indexes, and images, for hosts without internet; set gpu_bundle there.",
         epilog=f"Releases: {names}. Exit code: 0 made or whole, 1 failed, 2 wrong usage.",
     )
     add = parser.add_argument
@@ -156,6 +157,10 @@ def plan_for(words: argparse.Namespace) -> tuple[Plan, tuple[BundleSource, ...]]
         plan = make_plan(machine, settings, distro)
         if plan.driver.problem:
             raise BundleError(f"{plan.driver.problem}; needed: {plan.driver.needed}; {plan.driver.fix}")
+        if plan.packages.aur:
+            raise BundleError(
+                f"{plan.packages.aur[0].base} is built from the AUR on each host, from sources that no bundle has; choose another gpu_driver_branch"
+            )
         plans.append(plan)
     wanted = tuple(dict.fromkeys(p for plan in plans for p in plan.packages.wanted))
     whole = replace(plans[0], packages=replace(plans[0].packages, wanted=wanted))

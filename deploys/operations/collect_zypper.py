@@ -75,7 +75,7 @@ def editions(said: str, wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
     found: dict[str, dict[str, str]] = {}
     for row in ET.fromstring(said).iter("solvable"):  # noqa: S314 # zypper's own words
         name, edition = row.get("name", ""), row.get("edition", "")
-        if name in versions and row.get("arch") in ("x86_64", "noarch") and is_version(edition, versions[name]):
+        if name in versions and {"x86_64", "noarch"} & {*row.attrib.values()} and is_version(edition, versions[name]):
             kept = found.setdefault(upstream(edition), {})
             kept[name] = max(edition, kept.get(name, ""), key=_order)
     whole = [version for version, row in found.items() if set(row) == set(versions)]

@@ -91,12 +91,12 @@ def bundle_files(
         if source.own_key:
             fetch = replace(source.fetch, url=f"{base}/{key_place(source)}") if source.fetch else None
             keys.append(FileChange(key, source.signed_by, f"signing key of {source.name}", fetch=fetch))
-    ending = {"deb822": "sources"}.get(form, "repo")
+    ending = {"deb822": "sources", "conf": "conf"}.get(form, "repo")
     return (*keys, FileChange(f"{folder}/bundle.{ending}", text, "the bundle's package sources"))
 
 
 # A bundle holds packages of one architecture, and all that is asked of it must be there.
-_FURTHER = {"deb822": "Architectures: amd64\n", "repo": "skip_if_unavailable=0\n", "zypp": ""}
+_FURTHER = {"deb822": "Architectures: amd64\n", "repo": "skip_if_unavailable=0\n", "zypp": "", "conf": ""}
 
 
 def key_place(source: BundleSource) -> str:

@@ -118,4 +118,14 @@ def _zypp(repository: Repository, url: str, key: str) -> str:
     return "\n".join([*shared, *checks, "type=rpm-md", "autorefresh=1"]) + "\n"
 
 
-_TEXTS: dict[str, Callable[[Repository, str, str], str]] = {"deb822": _deb822, "repo": _repo, "zypp": _zypp}
+def _conf(repository: Repository, url: str, _key: str) -> str:
+    """What a key is trusted for is the keyring's to say (source: pacman.conf(5))."""
+    return f"[{repository.name}]\nServer = {url}\nSigLevel = Required DatabaseOptional\n"
+
+
+_TEXTS: dict[str, Callable[[Repository, str, str], str]] = {
+    "deb822": _deb822,
+    "repo": _repo,
+    "zypp": _zypp,
+    "conf": _conf,
+}

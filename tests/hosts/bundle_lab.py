@@ -55,15 +55,14 @@ class Collecting:
             program.write_text(f'#!/bin/sh\nexec nsenter -t {leader.pid} -m -u -i -n -p -r -w /usr/bin/{name} "$@"\n')
             program.chmod(0o755)
 
-    def make(self, family: Family, archives: Mapping[str, str], key: str) -> Path:
-        """A bundle for that host's own release, kernel and GPU."""
+    def make(self, family: Family, archives: Mapping[str, str], key: Path) -> Path:
+        """A bundle for that host's own release, kernel and GPU; `key` is that of its archive."""
         name = self.host.name
-        (self.work / "archive.asc").write_text(key)
         (self.work / "data.json").write_text(json.dumps({**family.data, "gpu_driver_branch": family.branch}))
         made = self.work / "made"
         words = ["--distro", HOSTS[name].rpartition(".")[0] if name == "rocky" else HOSTS[name], "--gpu", "10de:1eb8"]
         words += ["--kernel", FAMILIES[name].release, "--data", str(self.work / "data.json")]
-        words += ["--archive-key", str(self.work / "archive.asc")]
+        words += ["--archive-key", str(key)]
         for part, url in archives.items():
             words += ["--archive", f"{part}={url}"]
         environment = {"PATH": f"{self.work / 'bin'}:{os.environ['PATH']}", "TMPDIR": str(self.work)}

@@ -11,7 +11,8 @@ import pytest
 from deploys.knowledge.distros import DISTROS, find_distro
 from deploys.knowledge.distros.debian import DEBIAN_13
 from deploys.knowledge.distros.ubuntu import UBUNTU_24_04
-from deploys.operations import collect_dnf
+from deploys.operations import collect_dnf, collect_zypper
+from deploys.operations.collect import BundleError
 from deploys.plan.bundle import plan_bundle
 from deploys.plan.describe import describe
 from deploys.plan.explain import Question, machine_of
@@ -111,7 +112,7 @@ def test_archives_of_a_release_name_its_suites() -> None:
 
 def test_every_archive_has_the_key_that_its_hosts_have() -> None:
     rows = [(d, a) for d in DISTROS for a in d.archives]
-    assert {d.id for d, _ in rows} == {"debian", "ubuntu", "rocky", "almalinux", "fedora", "opensuse-leap"}
+    assert {d.id for d, _ in rows} == {"debian", "ubuntu", "rocky", "almalinux", "fedora", "opensuse-leap", "arch"}
     assert all(a.keyring.startswith("/") and a.source.as_of for _, a in rows)
     # What a plan enables is collected from.
     assert all(set(d.enable) <= {a.name for a in d.archives} for d, _ in rows)
@@ -140,3 +141,16 @@ def test_own_mirrors_are_those_of_the_very_same_release(tmp_path: Path, version:
     mirrors = collect_dnf.own_mirrors(distro, tmp_path)
     address = "mirrorlist=https://mirrors.example/mirrorlist?arch=$basearch&repo=BaseOS-$releasever$rltype"
     assert mirrors == ({"baseos": address, "crb": "http://mirror.example/crb/"} if found else {})
+
+
+def test_newest_version_that_all_packages_have_is_asked_for() -> None:
+    """As zypper lists them; a newer one that only one of them has is none."""
+    rows = [("kmp", "580.95.05_k6.4.0-1", "x86_64"), ("kmp", "580.105.08_k6.4.0-1", "x86_64"), ("tools", "580.95.05-1", "x86_64"),
+            ("tools", "580.105.08-1", "x86_64"), ("tools", "580.126.09-1", "x86_64"), ("kmp", "595.1.1-1", "x86_64"), ("tools", "595.1.1-1", "x86_64"),
+            ("kmp", "580.126.09-1", "i586")]  # fmt: skip
+    text = "".join(f'<solvable name="{n}" edition="{e}" arch="{a}"/>' for n, e, a in rows)
+    said = f"<stream><search-result>{text}</search-result></stream>"
+    found = collect_zypper.editions(said, [("kmp", "580"), ("tools", "580")])
+    assert found == {"kmp": "580.105.08_k6.4.0-1", "tools": "580.105.08-1"}
+    with pytest.raises(BundleError, match="no version 570 is on offer of all of: kmp, tools"):
+        collect_zypper.editions(said, [("kmp", "570"), ("tools", "570")])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploys.knowledge.records import WHOLE_ROAD, AurRecipe, Distro, DriverOffer, PackageOffer, Source
+from deploys.knowledge.records import WHOLE_ROAD, Archive, AurRecipe, Distro, DriverOffer, PackageOffer, Source
 
 _EXTRA = Source(
     "archlinux.org package pages and news of 2025-12-20 (copies); github endeavouros-team/PKGBUILDS", "2026-11-22"
 )
 _AUR = Source("aur.archlinux.org page of nvidia-580xx-utils; names from CachyOS/chwd", "2026-11-22")
 _AUR_NAMES = Source("third-party lists of AUR packages; versions are the last of their branch", "2026-11-22")
+_KEYS = Source(
+    "pacman-key(8): the keys that a host trusts are a folder of its own; pacman.conf of pacman", "2026-11-28"
+)
 
 
 def _legacy(branch: str, version: str, why: str, source: Source) -> AurRecipe:
@@ -65,12 +68,16 @@ ARCH = Distro(
     ),
     default_driver="distro",
     default_docker="distro",
+    archives=tuple(Archive(name, "/etc/pacman.d/gnupg", _KEYS) for name in ("core", "extra")),
     proven=WHOLE_ROAD,
 )
-ENDEAVOUROS = replace(ARCH, id="endeavouros", name="EndeavourOS", proven="recorded; transactions as on Arch Linux")
+ENDEAVOUROS = replace(
+    ARCH, id="endeavouros", name="EndeavourOS", archives=(), proven="recorded; transactions as on Arch Linux"
+)
 # Manjaro names kernels and their headers after the series: linux612 has linux612-headers.
 MANJARO = replace(
     ARCH,
+    archives=(),
     id="manjaro",
     name="Manjaro",
     proven="recorded; transactions as on Arch Linux",

@@ -21,16 +21,35 @@ wait_for_lock() {
 }
 # Nobody is asked; what conflicts with a package of ours (question 4) may leave, and is judged by simulate.
 config=/etc/pacman.conf
-transact() { inside env SYSTEMD_OFFLINE="${ROOT:+1}" pacman --config "$config" "$@" --noconfirm --noprogressbar --color never --ask 4 </dev/null; }
+transact() { inside_asked env SYSTEMD_OFFLINE="${ROOT:+1}" pacman --config "$config" "$@" --noconfirm --noprogressbar --color never --ask 4 </dev/null; }
+
+# With a bundle its index lies over the host's own, which stays as it is, and for pacman alone; in an overlay, which is thrown away, in its place.
+SYNC=$STATE_DIR/bundle/sync
+inside_asked() {
+    if [ -z "$BUNDLE" ] || [ -n "${ROOT-}" ]; then inside "$@"
+    # shellcheck disable=SC2016
+    else mkdir -p "$SYNC" "$DB/sync" && unshare --mount /bin/sh -c 'mount --bind "$1" "$2" || exit 1; shift 2; exec "$@"' sh "$SYNC" "$DB/sync" "$@"; fi
+}
 
 # The index is never refreshed alone: packages of today on a system of last month are a partial upgrade, which Arch does not
 # support (source: wiki.archlinux.org, System maintenance). So it must be as old as the system.
 m_refresh() {
     wait_for_lock
+    [ -z "$BUNDLE" ] || { refresh_bundle "$1"; return; }
     inside /bin/sh -c "ls $DB/sync/*.db" >/dev/null 2>&1 || refuse "there is no package index: pacman -Syu, reboot where it brings a kernel, then run again"
     pending=$(inside pacman -Qu 2>/dev/null | grep -cv '\[ignored\]')
     [ "$pending" = 0 ] || refuse "$pending packages are older than the package index, and a partial upgrade is not supported: pacman -Syu, reboot where it brings a kernel, then run again"
     : >"$1"
+}
+# What a bundle has is as old as the day on which it was made, and so must the system be.
+refresh_bundle() {
+    m_release
+    inside_asked /bin/sh -c "rm -f $DB/sync/*.db $DB/sync/*.db.sig" || return 1
+    transact -Sy >"$1" 2>&1 || return 1
+    inside_asked pacman --config "$config" -Qu 2>/dev/null | grep -v '\[ignored\]' >"$SCRATCH/older"
+    inside_asked pacman --config "$config" -S --print -u 2>&1 | sed -n 's/.*warning: \(.*\): local (.*) is newer than .*/\1/p' >"$SCRATCH/newer"
+    older=$(grep -c . "$SCRATCH/older") newer=$(grep -c . "$SCRATCH/newer")
+    [ "$older$newer" = 00 ] || refuse "this host and its bundle are of different days ($older packages are older here, $newer newer), and a partial upgrade is not supported: upgrade the host from that day's packages, or make the bundle from its own day's with --archive NAME=URL"
 }
 # What is built comes before everything else: in the rehearsal it is built, the transaction has what the rehearsal kept.
 m_prepare() {
@@ -160,8 +179,14 @@ m_hold() {
 }
 # Ours must not bind our own transaction; those of others do.
 m_release() {
-    if [ -n "${ROOT-}" ]; then configuration "" >"$SCRATCH/free.conf" && inside /bin/sh -c 'cat >/etc/pacman.conf' <"$SCRATCH/free.conf"
-    else config=$SCRATCH/free.conf; configuration "" >"$config"; fi
+    if [ -n "${ROOT-}" ]; then configuration "" | bundled >"$SCRATCH/free.conf" && inside /bin/sh -c 'cat >/etc/pacman.conf' <"$SCRATCH/free.conf"
+    else config=$SCRATCH/free.conf; configuration "" | bundled >"$config"; fi
+}
+# With a bundle: the host's own options, and no repository but its. It is read as root, who may where others may not.
+bundled() {
+    [ -n "$BUNDLE" ] || { cat; return; }
+    awk '/^[ \t]*\[/ { keep = /\[options\]/ } keep && !/^[ \t]*DownloadUser/'
+    inside cat "$STATE_DIR/bundle/bundle.conf"
 }
 
 # pacman removes what it is told and nothing else, or says what needs it: ":: removing NAME breaks dependency 'WHAT' required by OTHER". What came

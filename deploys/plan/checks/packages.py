@@ -77,7 +77,16 @@ def sources_name_the_release(machine: Machine, settings: Settings) -> Finding | 
 def bundle_serves_the_release(machine: Machine, settings: Settings) -> Finding | None:
     """A bundle is collected from archives whose names and keys are known."""
     distro = find_distro(machine.distribution.id, machine.distribution.version)
-    if distro is None or not settings.bundle or distro.archives:
+    if distro is None or not settings.bundle:
+        return None
+    if recipes := choose_driver(machine, settings, distro).recipes:
+        return stop(
+            "bundle_serves_the_release",
+            f"gpu_bundle, and {', '.join(r.base for r in recipes)} of the AUR, which is built on the host from sources that no bundle has",
+            "a driver of the distribution's own repositories",
+            "remove gpu_bundle, and name a mirror of the recipes inside the site with gpu_mirrors; or choose another gpu_driver_branch",
+        )
+    if distro.archives:
         return None
     return stop(
         "bundle_serves_the_release",
