@@ -4,7 +4,7 @@
 # Files are checked as what comes from a repository is.
 dnf_options="--setopt=best=1 --setopt=install_weak_deps=0 --setopt=clean_requirements_on_remove=0 --setopt=keepcache=0 --setopt=localpkg_gpgcheck=1"
 # With a bundle nothing else is asked: the host's own repositories, and what was read of them, stay as they are. It has the index in one form, and whole packages.
-if [ -n "$BUNDLE" ]; then
+if [ -n "${BUNDLE-}" ]; then
     dnf_options="$dnf_options --setopt=reposdir=$STATE_DIR/bundle --setopt=zchunk=0 --setopt=deltarpm=0"
 fi
 for id in $ENABLE; do dnf_options="$dnf_options --enablerepo=$id --setopt=$id.skip_if_unavailable=0"; done
@@ -22,7 +22,7 @@ PID_FILES="/var/lib/dnf/rpmdb_lock.pid $CACHE/*_lock.pid"
 # repository keeps to the keys that the host trusts already.
 # shellcheck disable=SC2016 # awk's own fields
 repository_options() {
-    [ -z "$BUNDLE" ] || return 0
+    [ -z "${BUNDLE-}" ] || return 0
     inside /bin/sh -c 'for f in /etc/yum.repos.d/*.repo /etc/distro.repos.d/*.repo /usr/share/dnf5/repos.d/*.repo /etc/dnf/repos.override.d/*.repo; do [ ! -e "$f" ] || { cat "$f"; echo; }; done' | awk '
         /^[ \t]*([#;]|$)/ { next }
         /^\[/ { id = substr($0, 2, index($0, "]") - 2); key = 0; if (id ~ /^gpu-host-/) print "--setopt=" id ".skip_if_unavailable=0"; next }
@@ -70,7 +70,7 @@ unseen_keys() {
 m_prepare() {
     # shellcheck disable=SC2086
     [ -z "$PINS" ] || dnf "" yes install --setopt=keepcache=1 $PINS || refuse "the packages that bring further repositories cannot be installed: $PINS"
-    [ -z "$BUNDLE" ] || silence_brought
+    [ -z "${BUNDLE-}" ] || silence_brought
     [ -z "${TARGET-}" ] || STREAM=$(proven_stream)
     [ -n "$STREAM" ] || return 0
     # For the run that takes this one up: its plan asks for no stream any more.
@@ -184,7 +184,7 @@ transact() {
     trap 'cleanup' EXIT
     # dnf forgets some of what a refused rehearsal has left; of a bundle nothing is asked again.
     rm -f "$CACHE"/gpu-host-*/packages/*.rpm
-    [ -z "$BUNDLE" ] || rm -rf "$CACHE"/gpu-host-*
+    [ -z "${BUNDLE-}" ] || rm -rf "$CACHE"/gpu-host-*
 }
 
 # The locks of this host without ours. dnf 4 drops comments when it writes its list, so there the end of the pattern is our mark:

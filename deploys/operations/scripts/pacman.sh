@@ -26,7 +26,7 @@ transact() { inside_asked env SYSTEMD_OFFLINE="${ROOT:+1}" pacman --config "$con
 # With a bundle its index lies over the host's own, which stays as it is, and for pacman alone; in an overlay, which is thrown away, in its place.
 SYNC=$STATE_DIR/bundle/sync
 inside_asked() {
-    if [ -z "$BUNDLE" ] || [ -n "${ROOT-}" ]; then inside "$@"
+    if [ -z "${BUNDLE-}" ] || [ -n "${ROOT-}" ]; then inside "$@"
     # shellcheck disable=SC2016
     else mkdir -p "$SYNC" "$DB/sync" && unshare --mount /bin/sh -c 'mount --bind "$1" "$2" || exit 1; shift 2; exec "$@"' sh "$SYNC" "$DB/sync" "$@"; fi
 }
@@ -35,7 +35,7 @@ inside_asked() {
 # support (source: wiki.archlinux.org, System maintenance). So it must be as old as the system.
 m_refresh() {
     wait_for_lock
-    [ -z "$BUNDLE" ] || { refresh_bundle "$1"; return; }
+    [ -z "${BUNDLE-}" ] || { refresh_bundle "$1"; return; }
     inside /bin/sh -c "ls $DB/sync/*.db" >/dev/null 2>&1 || refuse "there is no package index: pacman -Syu, reboot where it brings a kernel, then run again"
     pending=$(inside pacman -Qu 2>/dev/null | grep -cv '\[ignored\]')
     [ "$pending" = 0 ] || refuse "$pending packages are older than the package index, and a partial upgrade is not supported: pacman -Syu, reboot where it brings a kernel, then run again"
@@ -184,7 +184,7 @@ m_release() {
 }
 # With a bundle: the host's own options, and no repository but its. It is read as root, who may where others may not.
 bundled() {
-    [ -n "$BUNDLE" ] || { cat; return; }
+    [ -n "${BUNDLE-}" ] || { cat; return; }
     awk '/^[ \t]*\[/ { keep = /\[options\]/ } keep && !/^[ \t]*DownloadUser/'
     inside cat "$STATE_DIR/bundle/bundle.conf"
 }

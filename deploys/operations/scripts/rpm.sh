@@ -74,7 +74,7 @@ archive() {
 # What lies in a bundle on the host is used where it is.
 m_archive() {
     found=$(archive "$1" "$2" "$CACHE")
-    [ -n "$found" ] || [ -z "$BUNDLE_FOLDER" ] || found=$(archive "$1" "$2" "$BUNDLE_FOLDER")
+    [ -n "$found" ] || [ -z "${BUNDLE_FOLDER-}" ] || found=$(archive "$1" "$2" "${BUNDLE_FOLDER-}")
     [ -z "$found" ] || printf '%s\n' "$found"
 }
 m_kept() { archive "$1" "$2" "$KEPT"; }

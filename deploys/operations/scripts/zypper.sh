@@ -8,12 +8,12 @@ m_alone() { alone=--no-remote; }
 alone=
 
 # With a bundle nothing else is asked: the host's own repositories, what was read of them, and services that name others stay as they are.
-if [ -n "$BUNDLE" ]; then
+if [ -n "${BUNDLE-}" ]; then
     SOURCES=$STATE_DIR/bundle RAW=$STATE_DIR/bundle
     alone="--reposd-dir $SOURCES --raw-cache-dir $RAW/raw --solv-cache-dir $RAW/solv"
 fi
 without_services() {
-    [ -n "$BUNDLE" ] && inside test -d /etc/zypp/services.d || return 0
+    [ -n "${BUNDLE-}" ] && inside test -d /etc/zypp/services.d || return 0
     if [ -n "${ROOT-}" ]; then inside find /etc/zypp/services.d -name '*.service' -delete
     else mkdir -p "$SCRATCH/no-services" && hide "$SCRATCH/no-services" /etc/zypp/services.d; fi
 }
@@ -34,7 +34,7 @@ zypper() {
 m_refresh() {
     without_services
     names="$SOURCES/gpu-host-*.repo"
-    [ -z "$BUNDLE" ] || names="$SOURCES/*.repo"
+    [ -z "${BUNDLE-}" ] || names="$SOURCES/*.repo"
     inside /bin/sh -c "sed -n 's|^gpgkey=file://||p' $names 2>/dev/null" >"$SCRATCH/keys"
     while read -r key; do
         inside rpm --import "$key" >>"$1" 2>&1 || return 1

@@ -127,7 +127,6 @@ PACKAGES = [
     ),
     stop("sources_name_the_release", "no file", debian_12_bare(packages__sources=()), "bookworm"),
     ok("sources_name_the_release", "none asked", debian_12_bare(packages__sources=()), bundle="file:///srv/bundle"),
-    ok("bundle_serves_the_release", "none", ARCH_BARE),
     ok("bundle_serves_the_release", "of Arch", ARCH_BARE, bundle="file:///srv/bundle"),
     ok("bundle_serves_the_release", "of Debian", BARE, bundle="file:///srv/bundle"),
     stop(
