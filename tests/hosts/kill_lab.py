@@ -24,14 +24,13 @@ from tests.bed.killgate import Gate
 from tests.bed.shell import REPOSITORY, BedError, environment, run, wait_for
 from tests.bed.snapshot import Entry, Snapshot, diff, entry_of, snapshot
 from tests.hosts.families_lab import Family
-from tests.hosts.kill_points import Point, final, proof
+from tests.hosts.kill_points import UNITS, Point, final, proof, strata
 
 LIMIT = 900
 # Seconds until a controller has noticed that its host is gone; DEAD_PEER_SECONDS of support/transport.py, and some.
 NOTICED = 240
 # Seconds in which a machine that reboots is back.
 REBOOTED = 30
-UNITS = ("rehearsal", "transaction", "initramfs")
 # As the bed's own, with the number of the command's text for the gate.
 _COUNTER = f"""#!/bin/sh
 first=$(printf '%.300s' "${{SSH_ORIGINAL_COMMAND:-(login shell)}}" | tr '\\n\\t' '  ')
@@ -207,21 +206,9 @@ class Road:
             _, number, text = line.split(" ", 2)
             self.labels.setdefault(number, text.removeprefix("sh -c '").removeprefix("umask 077; ")[:70])
 
-    def strata(self) -> list[str]:
-        """The places of the road in their order: each remote command once, each unit several times, since more can go wrong there."""
-        commands = [number for number in self.labels if number in self.counts]
-        units = [unit for unit in UNITS if unit in self.counts]
-        every = max(1, len(commands) // (4 * len(units)))
-        found: list[str] = []
-        for number, command in enumerate(commands):
-            if number % every == 0:
-                found += [units[(number // every) % len(units)]]
-            found.append(command)
-        return found
-
     def disturb(self, point: Point) -> str:
         """Begin the road anew and apply the force at the point; says in words what was done."""
-        places = self.strata()
+        places = strata(self.labels, self.counts)
         place = places[point.place % len(places)]
         number = 1 + int(point.fraction * self.counts[place])
         host = self.family.host

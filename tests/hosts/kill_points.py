@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.bed.snapshot import Entry, Snapshot
 
+UNITS = ("rehearsal", "transaction", "initramfs")
 KINDS = ("controller", "connection", "step", "power", "cable")
 
 
@@ -39,6 +40,22 @@ def choose(seed: int, count: int, families: tuple[str, ...]) -> list[Point]:
         turns[name] += 1
         points.append(Point(number, name, kinds[name][turns[name] % len(KINDS)], turns[name], dice.random()))
     return points
+
+
+def strata(labels: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
+    """The places of the road in their order: each remote command once, each unit several times, since more can go wrong there.
+
+    `labels` has the commands in the order of the road, `counts` the programs that each place starts.
+    """
+    commands = [number for number in labels if number in counts]
+    units = [unit for unit in UNITS if unit in counts]
+    every = max(1, len(commands) // (4 * len(units)))
+    found: list[str] = []
+    for number, command in enumerate(commands):
+        if number % every == 0:
+            found += [units[(number // every) % len(units)]]
+        found.append(command)
+    return found
 
 
 def final(entries: Snapshot) -> dict[str, Entry]:
