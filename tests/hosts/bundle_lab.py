@@ -47,7 +47,7 @@ class Collecting:
     def open(self) -> None:
         root, leader = self.host.root, self.host.leader
         assert leader is not None
-        self.work.mkdir(parents=True)
+        self.work.mkdir(parents=True, exist_ok=True)
         self.host.nsenter(f"mkdir -p {root.parent} && ln -s / {root}")
         (self.work / "bin").mkdir()
         for name in (self.program, "rpm"):
