@@ -80,7 +80,8 @@ class Recipe:
 
     def late_hooks(self) -> tuple[str, ...]:
         """Run by mmdebstrap with the root's path as $1, after the packages are installed."""
-        return (*_LATE_HOOKS, *(driver.HOOKS if self.has_driver else ()), _NOUVEAU_HOOK)
+        online = (_ONLINE_HOOK,) if self.variant == "pull" else ()
+        return (*_LATE_HOOKS, *online, *(driver.HOOKS if self.has_driver else ()), _NOUVEAU_HOOK)
 
     def files(self) -> dict[str, str]:
         """Path inside the guest -> content. None of them is a conffile of a package."""
@@ -140,4 +141,6 @@ _LATE_HOOKS = (
     'chroot "$1" systemctl disable systemd-networkd-wait-online',
     'chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer',
 )
+# cloud-init fetches its data once, so it has to wait for the network as it does in the images of clouds.
+_ONLINE_HOOK = 'chroot "$1" systemctl enable systemd-networkd-wait-online'
 _NOUVEAU_HOOK = f"chroot \"$1\" sh -ec '{_NOUVEAU}'"
