@@ -22,7 +22,9 @@ from facts.text import Tagged, integer
 # Seconds: for one try, and for the making of the image.
 TRY, MAKE = 90, 120
 
+# What was noted before says nothing once it is tried again, however far this gets.
 _SCRIPT = rf"""
+rm -f {CONTAINERS_PROVEN}
 have python3 || {{ for t in run option compose reload; do echo "skipped $t no python3 on the host to make an image from"; done; exit 0; }}
 run() {{ timeout -k 2 {TRY} docker -H unix:///var/run/docker.sock "$@"; }}
 work=$(mktemp -d) name=gpu-host-proof-$$ image=gpu-host-proof:$$
@@ -55,7 +57,7 @@ python=$(python3 "$work/files.py" 2>&1 >"$work/files") && [ -s "$work/files" ] &
 good=1
 tell() {{ code=$2; echo "code $1 $2"; tail -n 6 "$work/said" | tag "said $1"; [ "$2" = 0 ] && grep -qx 0 "$work/said" || good=; }}
 noted() {{
-  [ -n "$good" ] || {{ rm -f {CONTAINERS_PROVEN}; return; }}
+  [ -n "$good" ] || return
   (umask 077; mkdir -p {RUN_DIR} && echo "$identity $(date -u +%Y-%m-%dT%H:%M:%SZ) $1" >{CONTAINERS_PROVEN}.new && mv -f {CONTAINERS_PROVEN}.new {CONTAINERS_PROVEN})
 }}
 run run --rm -i --name "$name" --network none $words "$image" "$python" - <"$work/cuda.py" >"$work/said" 2>&1; tell run $?

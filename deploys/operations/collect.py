@@ -87,6 +87,12 @@ def repo_files(folder: Path, distro: Distro) -> dict[str, str]:
     return found
 
 
+def rpm_row(file: Path, source: str) -> dict[str, str]:
+    """The row of a package file, which is called NAME-VERSION-RELEASE.ARCHITECTURE.rpm."""
+    name, version, release = file.name.rsplit(".", 2)[0].rsplit("-", 2)
+    return {"name": name, "version": f"{version}-{release}", "source": source}
+
+
 def within(target: Path, source: str, name: str) -> Path:
     """The path of a source's file in the bundle. Raises BundleError where it would lie elsewhere."""
     path = (target / source / name).resolve()

@@ -17,6 +17,7 @@ from deploys.operations.collect import (
     copy,
     names,
     repo_files,
+    rpm_row,
     run,
     same_release,
     say,
@@ -125,8 +126,7 @@ def _keep(dnf: Dnf, sources: Sequence[BundleSource], target: Path) -> Rows:
         paths = dnf.paths(target / source.name) if files else {}
         for file in files:
             copy(file, within(target, source.name, paths[file.name]))
-            name, version, release = file.name.rsplit(".", 2)[0].rsplit("-", 2)
-            rows.append({"name": name, "version": f"{version}-{release}", "source": source.name})
+            rows.append(rpm_row(file, source.name))
     say(f"{len(rows)} packages")
     return rows
 

@@ -18,6 +18,7 @@ from deploys.operations.collect import (
     copy,
     names,
     repo_files,
+    rpm_row,
     run,
     same_release,
     say,
@@ -119,8 +120,7 @@ def _keep(cache: Path, sources: Sequence[BundleSource], target: Path) -> Rows:
                     ),
                 )
                 if file.suffix == ".rpm":
-                    name, version, release = file.name.rsplit(".", 2)[0].rsplit("-", 2)
-                    rows.append({"name": name, "version": f"{version}-{release}", "source": source.name})
+                    rows.append(rpm_row(file, source.name))
     say(f"{len(rows)} packages")
     return rows
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deploys.knowledge.paths import CONTAINERS_PROVEN
+from facts import container_proof
 from facts.proof import SUBJECT
 from tests.parse.host import SHELLS, at_root, program, section, write
 
@@ -30,3 +32,12 @@ def test_cuda_is_asked_where_the_module_is_loaded(
     found = section(at_root(SUBJECT, tmp_path), shell, path)
     assert SUBJECT.parse(found.text).cuda == answer
     assert (tmp_path / "asked").exists() == module.startswith("nvidia")
+
+
+def test_containers_that_are_tried_again_in_vain_count_as_proven_no_more(tmp_path: Path) -> None:
+    """The engine takes no image: nothing was judged, and what was noted before does not stand."""
+    note = write(tmp_path, CONTAINERS_PROVEN, "5f2d 2026-11-28T07:00:00Z all\n")
+    path = program(tmp_path, "docker", "cat >/dev/null; exit 1")
+    found = section(at_root(container_proof.SUBJECT, tmp_path), path=path)
+    assert "skipped run no image could be made" in found.text
+    assert not note.exists()
