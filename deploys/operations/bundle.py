@@ -41,7 +41,7 @@ COLLECTORS: Mapping[str, Collector] = {"apt": APT, "dnf4": DNF4, "dnf5": DNF5, "
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ", ".join(f"{d.id}-{d.version}" for d in DISTROS if d.archives)
+    names = ", ".join(f"{d.id}-{d.version}".rstrip("-") for d in DISTROS if d.archives)
     parser = argparse.ArgumentParser(
         prog="./provision bundle",
         description="Collects packages with their repositories' own indexes, and images, for hosts without internet; set gpu_bundle there.",

@@ -12,7 +12,9 @@ from deploys.knowledge.distros import DISTROS, find_distro
 from deploys.knowledge.distros.debian import DEBIAN_13
 from deploys.knowledge.distros.ubuntu import UBUNTU_24_04
 from deploys.operations import collect_dnf, collect_zypper
+from deploys.operations.bundle import main
 from deploys.operations.collect import BundleError
+from deploys.plan.arguments import release
 from deploys.plan.bundle import plan_bundle
 from deploys.plan.describe import describe
 from deploys.plan.explain import Question, machine_of
@@ -154,3 +156,11 @@ def test_newest_version_that_all_packages_have_is_asked_for() -> None:
     assert found == {"kmp": "580.105.08_k6.4.0-1", "tools": "580.105.08-1"}
     with pytest.raises(BundleError, match="no version 570 is on offer of all of: kmp, tools"):
         collect_zypper.editions(said, [("kmp", "570"), ("tools", "570")])
+
+
+def test_help_names_the_releases_as_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = " ".join(capsys.readouterr().out.split()).partition("Releases: ")[2].partition(". Exit")[0].split(", ")
+    assert {"arch", "debian-13"} <= set(listed)
+    assert [release(name) for name in listed]
