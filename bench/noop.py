@@ -41,7 +41,7 @@ def main(options: Namespace) -> int:
         with site.converged(folder) as converged:
             host = converged.host
             seconds = alone(converged)
-            fleet = Fleet.of(host, max(options.hosts), {"container": site.container_answer(), **_answers(converged)})
+            fleet = Fleet.of(host, max(options.hosts), _answers(converged))
             for question, took in seconds.items():
                 host.put(f"/etc/fleet/{question}.seconds", f"{took:.2f}\n")
             bench = Bench(converged, fleet, options, play, site.job(host, converged.plan))
