@@ -46,10 +46,11 @@ def split_sections(text: str) -> dict[str, Section]:
     sections: dict[str, Section] = {}
     name, limit, lines, began, ended = "", 0, [""], False, False
     for line in text.split("\n"):
+        if line.startswith("|"):
+            lines.append(line[1:])
+            continue
         marker = _MARKER.fullmatch(line)
         if not marker:
-            if line.startswith("|"):
-                lines.append(line[1:])
             continue
         if name:
             code = int(marker["number"]) if (marker["kind"], marker["name"]) == ("end", name) else None

@@ -29,6 +29,7 @@ def origin(machine: Machine, settings: Settings, distro: Distro) -> str:
     return signed[0] if signed and _signed_only(machine, distro) else distro.default_driver
 
 
+@once
 def _signed_only(machine: Machine, distro: Distro) -> bool:
     """Must the modules be signed ones of the distribution, or are they such already? What is installed stays."""
     if demands_signature(machine.platform):

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, NamedTuple, cast
 
 import paramiko.util
-from pyinfra.api import arguments, deploy, facts, operation, util
+from pyinfra.api import arguments, facts, util
 from pyinfra.api.exceptions import ArgumentTypeError
 from pyinfra.api.util import raise_if_bad_type
 from pyinfra.context import ctx_config
@@ -91,9 +91,9 @@ def started() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-_util, _arguments, _facts, _deploy, _operation, _paramiko = (
-    cast("Any", module) for module in (util, arguments, facts, deploy, operation, paramiko.util)
-)
+# `from pyinfra.api import deploy, operation` finds the decorators of these names, not the modules that they are in.
+_deploy, _operation = (cast("Any", sys.modules[f"pyinfra.api.{name}"]) for name in ("deploy", "operation"))
+_util, _arguments, _facts, _paramiko = (cast("Any", module) for module in (util, arguments, facts, paramiko.util))
 _util.stack, _util.getframeinfo = stack, getframeinfo
 _arguments.all_global_arguments = _facts.all_global_arguments = functools.cache(arguments.all_global_arguments)
 _ABSENT = object()

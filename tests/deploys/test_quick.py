@@ -34,8 +34,9 @@ assert arguments.all_global_arguments() is arguments.all_global_arguments()
 
 
 DATA = """
+from importlib import import_module
 from types import SimpleNamespace
-from pyinfra.api import Config, arguments, deploy, facts, operation
+from pyinfra.api import Config, arguments
 from pyinfra.api.exceptions import ArgumentTypeError
 from pyinfra.api.host import HostData
 import paramiko.util
@@ -59,7 +60,10 @@ def answer(function, host, **kwargs):
         return str(error)
 
 from deploys.support import quick
-for module in (arguments, deploy, facts, operation):
+# What an operation and a deploy really call: the name of a module may be that of a decorator.
+for name in ("arguments", "deploy", "facts", "operation"):
+    module = import_module("pyinfra.api." + name)
+    assert module.__name__ == "pyinfra.api." + name
     assert module.pop_global_arguments is quick.pop_global_arguments
 for config in (Config(), Config(SUDO=False, SU_USER="x", ENV={"B": "2"}, SHELL="bash")):
     state = SimpleNamespace(config=config)

@@ -109,6 +109,13 @@ def test_a_failed_section_is_unknown_and_costs_no_other() -> None:
     assert machine.packages == parse_machine(BARE).packages
 
 
+def test_what_many_hosts_say_in_the_same_words_is_read_once() -> None:
+    other = replace_section(BARE, "boot", "uptime 1.0 1.0")
+    one, two = parse_machine(BARE), parse_machine(other)
+    assert one.packages.candidates is two.packages.candidates
+    assert one.boot != two.boot
+
+
 def test_a_section_that_lost_its_end_is_unknown() -> None:
     assert parse_machine(BARE.replace("### packages end 0\n", "")).unknown == {"packages": "the answer was cut off"}
     assert parse_machine(BARE.replace("### packages begin", "### other begin")).unknown == {
