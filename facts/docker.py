@@ -26,10 +26,14 @@ _FIELDS = (
 # Names only: since Docker 25 each runtime carries kilobytes about its features. The name "" ends the list.
 _RUNTIMES = '"Runtimes":{ {{range $name, $_ := .Runtimes}}{{json $name}}:1,{{end}}"":0}'
 _FORMAT = ",".join([*(f'"{field}":{{{{json .{field}}}}}' for field in _FIELDS), _RUNTIMES])
-_CDI = ',"CDISpecDirs":{{json .CDISpecDirs}}'
+# Clients since 25 also say this, and with it what `docker --version` and `docker compose version` would.
+_MORE = (
+    ',"CDISpecDirs":{{json .CDISpecDirs}},"Client":{{json .ClientInfo.Version}}'
+    ',"Compose":"{{range .ClientInfo.Plugins}}{{if eq .Name "compose"}}{{.Version}}{{end}}{{end}}"'
+)
 
 _SCRIPT = (
-    f"config={DAEMON_JSON} format='{_FORMAT}' cdi='{_CDI}'\n"
+    f"config={DAEMON_JSON} format='{_FORMAT}' more='{_MORE}'\n"
     r"""
 echo looked
 if [ -e "$config" ] || [ -L "$config" ]; then echo config-exists; show 64000 "$config"; fi
@@ -55,18 +59,20 @@ case $docker:$target in
   *:*/podman*) echo 'impostor podman'; exit 0 ;;
 esac
 if [ "$(head -c 2 "$target" | tr -d '\0')" = '#!' ] && grep -qi podman "$target"; then echo 'impostor podman'; exit 0; fi
-timeout 10 docker --version 2>&1 | head -n 5 | tag client
-timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
+client() {
+  timeout 10 docker --version 2>&1 | head -n 5 | tag client
+  timeout 10 docker compose version 2>/dev/null | head -n 1 | tag compose
+}
 systemctl show -p ExecStart --value docker.service | tag unit
-running || { echo engine-down; exit 0; }
+running || { client; echo engine-down; exit 0; }
 [ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] && { printf 'cmdline '; tr '\0\n' '  ' <"/proc/$pid/cmdline"; echo; }
 # dockerd looks for the hook of --gpus once, when it starts; the time of its pid file is that of its start.
 hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
   [ "$(stat -L -c %Z "$hook")" -gt "$(stat -c %Y /run/docker.pid)" ] && echo hook-late
 ask() { timeout 30 docker -H unix:///var/run/docker.sock info --format "{$1}" 2>&1; }
-info=$(ask "$format$cdi")
-# Engines before 25 have no such field.
-case $info in *CDISpecDirs*"can't evaluate"*|*"can't evaluate"*CDISpecDirs*) info=$(ask "$format") ;; esac
+info=$(ask "$format$more")
+case $info in *"can't evaluate"*) info=$(ask "$format") ;; esac
+case $info in *'"Client":"'[0-9]*) ;; *) client ;; esac
 printf '%s\n' "$info" | head -n 20 | cut -c 1-8000 | tag info
 case $info in *'"ServerVersion":"'[0-9]*) ;; *) exit 0 ;; esac
 case $info in *'"ContainersRunning":0,"ContainersPaused":0,'*) echo gpu-asked; exit 0 ;; esac
@@ -89,8 +95,9 @@ def parse(text: str) -> Docker:
         return Docker()
     banner = " ".join(tagged.all("client"))
     impostor = tagged.first("impostor") or ("podman" if "podman" in banner.lower() else "")
-    client = "" if impostor or "absent" in tagged else version_in(banner, r"version (\d[^\s,]*)")
     info = _json(tagged.all("info"))
+    told = _string(info.get("Client")) or version_in(banner, r"version (\d[^\s,]*)")
+    client = "" if impostor or "absent" in tagged else told
     engine, error = _engine(tagged, info)
     answered = bool(engine)
     running = _together(info, "ContainersRunning", "ContainersPaused") if answered else None
@@ -114,7 +121,7 @@ def parse(text: str) -> Docker:
         live_restore=info["LiveRestoreEnabled"]
         if isinstance(info.get("LiveRestoreEnabled"), bool) and answered
         else None,
-        compose=_compose(tagged.first("compose")),
+        compose=_compose(tagged.first("compose") or f"Compose version {info.get('Compose', '')}"),
         compose_v1=_compose_v1(tagged.first("compose-program")),
         daemon_json=next((file for file in tagged.files() if file.path == DAEMON_JSON), None),
         daemon_json_exists=None if "config-hidden" in tagged else "config-exists" in tagged,

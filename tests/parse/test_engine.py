@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from deploys.plan.machine import Docker
 from facts import docker
 from tests.parse.host import program, read_root, write
@@ -82,4 +84,21 @@ def test_an_engine_that_runs_nothing_is_asked_once(tmp_path: Path) -> None:
     found, asked = _ask(tmp_path, idle)
     assert (found.cdi, found.running, found.gpu_containers) == (True, 0, ())
     assert (found.runtime_flag, found.flags) == (True, ("add-runtime",))
-    assert [line for line in asked.splitlines() if "docker.sock" in line] == [asked.splitlines()[-1]]
+    assert asked.count("docker.sock") == 1
+
+
+@pytest.mark.parametrize("compose", ["v2.40.3", "2.26.1-4", ""])
+def test_a_client_that_says_all_in_one_answer_is_started_once(tmp_path: Path, compose: str) -> None:
+    whole = WITH_CDI.replace("{", f'{{"Client":"28.2.2","Compose":"{compose}",', 1)
+    found, asked = _ask(
+        tmp_path, whole.replace('"ContainersRunning":3,', '"ContainersRunning":0,"ContainersPaused":0,')
+    )
+    assert (found.client, found.compose) == ("28.2.2", compose.removeprefix("v"))
+    assert asked.count("\n") == 1
+    assert "ClientInfo" in asked
+
+
+def test_a_client_that_does_not_is_asked_for_its_versions(tmp_path: Path) -> None:
+    found, asked = _ask(tmp_path, INFO, REFUSED)
+    assert found.client == "26.1.5"
+    assert "--version\ncompose version\n" in asked
