@@ -195,7 +195,7 @@ def _compose_v1(line: str | None) -> str:
     return version if re.match(r"1\.", version) else ""
 
 
-SUBJECT = Subject("docker", _SCRIPT, parse, Docker(), seconds=60, limit=200_000)
+SUBJECT = Subject("docker", _SCRIPT, parse, Docker(), seconds=60, limit=200_000, slow=True)
 
 
 class DockerEngine(SubjectFact[Docker]):

@@ -126,7 +126,7 @@ def _runfile(tagged: Tagged, installers: list[str], versions: dict[str, str], ow
     return max(loose, key=version_key, default=None) or version_in(tagged.first("log")) or "unknown"
 
 
-SUBJECT = Subject("driver", _SCRIPT, parse, Driver(), seconds=60)
+SUBJECT = Subject("driver", _SCRIPT, parse, Driver(), seconds=60, slow=True)
 
 
 class NvidiaDriver(SubjectFact[Driver]):

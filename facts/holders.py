@@ -106,7 +106,7 @@ def named(
 
 
 _NONE: tuple[Process, ...] = ()
-SUBJECT = Subject("holders", _SCRIPT, parse, _NONE, limit=200_000)
+SUBJECT = Subject("holders", _SCRIPT, parse, _NONE, limit=200_000, slow=True)
 
 
 class DeviceHolders(SubjectFact[tuple[Process, ...]]):

@@ -108,7 +108,7 @@ def _modules(tagged: Tagged) -> dict[str, list[KernelModule]]:
     return found
 
 
-SUBJECT = Subject("kernels", _SCRIPT, parse, Kernels(), seconds=60)
+SUBJECT = Subject("kernels", _SCRIPT, parse, Kernels(), seconds=60, slow=True)
 
 
 class InstalledKernels(SubjectFact[Kernels]):
