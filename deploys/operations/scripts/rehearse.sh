@@ -16,14 +16,19 @@ cleanup() { unmount_all; rm -rf --one-file-system "$TRIAL"; [ -n "$passed" ] || 
 trap 'cleanup' EXIT
 trap 'exit 143' TERM INT HUP
 
+cover() {
+    # $1: directory to cover, $2: its layers, $3: options. Nothing is read from the upper layer afterwards but what is copied out of it.
+    mkdir -p "$2/upper" "$2/work"
+    mount -t overlay gpu-host-trial -o "${3}lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$ROOT$1"
+}
+
 overlay() {
-    # $1: directory to cover. An upper layer on disk costs no memory; where the kernel refuses it there, memory serves.
-    name=$(printf '%s' "$1" | tr / _)
-    mkdir -p "$TRIAL/layers/$name/upper" "$TRIAL/layers/$name/work" "$ROOT$1"
-    mount -t overlay gpu-host-trial -o "lowerdir=$1,upperdir=$TRIAL/layers/$name/upper,workdir=$TRIAL/layers/$name/work" "$ROOT$1" 2>/dev/null && return 0
-    mount -t tmpfs gpu-host-trial "$TRIAL/layers/$name" || return 1
-    mkdir -p "$TRIAL/layers/$name/upper" "$TRIAL/layers/$name/work"
-    mount -t overlay gpu-host-trial -o "lowerdir=$1,upperdir=$TRIAL/layers/$name/upper,workdir=$TRIAL/layers/$name/work" "$ROOT$1"
+    # $1: directory to cover. An upper layer on disk costs no memory, and as nothing of it stays, nothing need be waited for until it
+    # has reached the disk (volatile: Linux 5.10). Where the kernel refuses it there, memory serves.
+    layers=$TRIAL/layers/$(printf '%s' "$1" | tr / _)
+    mkdir -p "$ROOT$1"
+    { cover "$1" "$layers" volatile, || cover "$1" "$layers" ''; } 2>/dev/null && return 0
+    mount -t tmpfs gpu-host-trial "$layers" && cover "$1" "$layers" ''
 }
 
 # What the kernel lets no overlay cover, as the vfat of an EFI system partition: nothing in the rehearsal may write there.
