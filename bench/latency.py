@@ -86,7 +86,9 @@ def slow(fleet: Fleet, milliseconds: int) -> Iterator[dict[str, tuple[str, int]]
     process = start_detached([*run_python("bench.latency", str(milliseconds)), *words], log, REPOSITORY)
     try:
         last = max(ports)
-        wait_for(lambda: f":{last:04X} " in Path("/proc/net/tcp").read_text(), 20, "the delaying proxy")
+        # One that listens (0A): connections of a round before are remembered for a minute.
+        listens = f":{last:04X} 00000000:0000 0A "
+        wait_for(lambda: listens in Path("/proc/net/tcp").read_text(), 20, "the delaying proxy")
         yield {name: ("127.0.0.1", port) for port, (name, _) in ports.items()}
     finally:
         process.end()
