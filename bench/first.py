@@ -7,6 +7,7 @@ it is some gigabytes, which both would unpack in the same way.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from argparse import Namespace
@@ -119,7 +120,7 @@ def provision(host: Host, data: Mapping[str, Any], folder: Path) -> Run:
     started = time.monotonic()
     done = run_pyinfra(inventory, "deploys/gpu_host.py", "-y", timeout=LIMIT)
     seconds = time.monotonic() - started
-    if "driver_built" not in done.stderr:
+    if not re.search(r"PASS\s+driver_built", done.stderr):
         raise BedError(f"the host was not provisioned:\n{done.stderr[-4000:]}")
     return Run("gpu-host", seconds, count(host))
 
