@@ -71,6 +71,7 @@ hook=$(command -v nvidia-container-runtime-hook) && [ -e /run/docker.pid ] &&
   [ "$(stat -L -c %Z "$hook")" -gt "$(stat -c %Y /run/docker.pid)" ] && echo hook-late
 ask() { timeout 30 docker -H unix:///var/run/docker.sock info --format "{$1}" 2>&1; }
 info=$(ask "$format$more")
+# Older ones have no such fields.
 case $info in *"can't evaluate"*) info=$(ask "$format") ;; esac
 case $info in *'"Client":"'[0-9]*) ;; *) client ;; esac
 printf '%s\n' "$info" | head -n 20 | cut -c 1-8000 | tag info
